@@ -1,0 +1,77 @@
+package web
+
+// The messages on the data channel. Each is one JSON object whose "type" says which it is; a reader
+// ignores types it does not know. page/src/schema.ts is made from these types by a test (go test
+// -update) and may not differ from them.
+
+// Label is the name of the data channel that carries the messages. The caller opens it.
+const Label = "parley"
+
+// Hello is the first message of a conversation.
+type Hello struct {
+	Type    string `json:"type"` // "hello"
+	Session string `json:"session"`
+	Build   string `json:"build"`
+	STT     string `json:"stt"`
+	LLM     string `json:"llm"`
+	TTS     string `json:"tts"`
+}
+
+// State says what the agent does: "listening", "thinking" or "speaking".
+type State struct {
+	Type  string `json:"type"` // "state"
+	State string `json:"state"`
+	AtMS  int64  `json:"atMs"` // on the session clock
+}
+
+// User is what the caller was heard to say in a turn. A later message of the same turn replaces it.
+type User struct {
+	Type  string `json:"type"` // "user"
+	Turn  int    `json:"turn"`
+	Text  string `json:"text"`
+	Final bool   `json:"final"`
+}
+
+// Said is the agent's part of a turn. A later message of the same turn replaces it.
+type Said struct {
+	Type        string `json:"type"` // "agent"
+	Turn        int    `json:"turn"`
+	Heard       string `json:"heard"`     // words that have been sent as sound
+	Generated   string `json:"generated"` // all words written so far
+	Done        bool   `json:"done"`
+	Interrupted bool   `json:"interrupted"`
+}
+
+// Latency is how long the agent's answer of a turn took, from the caller's last speech to the answer's
+// first sound, and where the time went. All in milliseconds.
+type Latency struct {
+	Type       string  `json:"type"` // "latency"
+	Turn       int     `json:"turn"`
+	TotalMS    float64 `json:"totalMs"`
+	EndpointMS float64 `json:"endpointMs"` // silence until the turn was taken as finished
+	TextMS     float64 `json:"textMs"`     // final text, counted from the last speech
+	TokenMS    float64 `json:"tokenMs"`    // first token, likewise
+	PhraseMS   float64 `json:"phraseMs"`   // first speakable phrase, likewise
+	AudioMS    float64 `json:"audioMs"`    // first audio of the voice, likewise
+}
+
+// Trouble is something that went wrong, in words for the person at the page. Fatal: the call ends.
+type Trouble struct {
+	Type  string `json:"type"` // "error"
+	Code  string `json:"code"` // for programs: "stt", "llm", "tts", "input", "busy", …
+	Text  string `json:"text"`
+	Fatal bool   `json:"fatal"`
+}
+
+// Ended is the last message: the conversation is over.
+type Ended struct {
+	Type   string `json:"type"` // "ended"
+	Reason string `json:"reason"`
+}
+
+// Command is a message from the caller: "text" (Text was typed), "mute" (On), "hangup".
+type Command struct {
+	Type string `json:"type"`
+	Text string `json:"text,omitempty"`
+	On   bool   `json:"on,omitempty"`
+}
