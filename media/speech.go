@@ -1,0 +1,60 @@
+package media
+
+import "time"
+
+// speech is the samples of one Play around the place that is being sent: a little that was sent, and what
+// was not yet.
+type speech struct {
+	rate        int
+	ahead, back int     // how many samples it holds, after and before pos
+	buf         []int16 // grows to ahead+back and stays
+	pos         int     // next sample to send, an index of buf
+	first       int     // where this Play's speech lies: index of its first sample; negative once that has left
+}
+
+func newSpeech(rate int) speech {
+	n := func(d time.Duration) int { return int(int64(rate) * int64(d) / int64(time.Second)) }
+	return speech{rate: rate, ahead: n(playoutAhead), back: n(playoutBack)}
+}
+
+// begin starts a new Play's speech; nothing may be left of the one before.
+func (s *speech) begin() { s.buf, s.pos, s.first = s.buf[:0], 0, 0 }
+
+func (s *speech) left() int { return len(s.buf) - s.pos }
+
+func (s *speech) sent() time.Duration { return Samples(s.pos-s.first, s.rate) }
+
+// push adds what there is room for and says how much.
+func (s *speech) push(pcm []int16) int {
+	n := max(0, min(len(pcm), s.ahead-s.left())) // a rewind may have left more than ahead
+	if len(s.buf)+n > s.ahead+s.back && s.pos > s.back {
+		out := s.pos - s.back
+		s.buf = s.buf[:copy(s.buf, s.buf[out:])]
+		s.pos, s.first = s.back, s.first-out
+	}
+	s.buf = append(s.buf, pcm[:n]...)
+	return n
+}
+
+// take sends the next samples; what is missing is silence.
+func (s *speech) take(pcm []int16) {
+	n := copy(pcm, s.buf[s.pos:])
+	clear(pcm[n:])
+	s.pos += n
+}
+
+func (s *speech) peek(pcm []int16) { copy(pcm, s.buf[s.pos:]) }
+
+// last is the last n samples that were not sent yet.
+func (s *speech) last(n int) []int16 { return s.buf[max(s.pos, len(s.buf)-n):] }
+
+// keep drops what is not sent but its first n samples; drop drops all.
+func (s *speech) keep(n int) { s.buf = s.buf[:min(len(s.buf), s.pos+n)] }
+func (s *speech) drop()      { s.buf = s.buf[:s.pos] }
+
+// rewind goes back n samples, as far as they are there, and says whether it went.
+func (s *speech) rewind(n int) bool {
+	n = max(0, min(n, s.pos, s.pos-s.first))
+	s.pos -= n
+	return n > 0
+}
