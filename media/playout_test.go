@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,10 +43,10 @@ func newLine(t *testing.T) *line {
 	return l
 }
 
-// near fails unless got is want or up to a frame more.
+// near fails unless got is within a frame of want.
 func near(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
-	if got < want || got > want+media.FrameDuration {
+	if d := got - want; d.Abs() > media.FrameDuration {
 		t.Errorf("%s %v, want %v", what, got, want)
 	}
 }
@@ -108,8 +109,8 @@ func TestInterruptIsSilentWithinAFrame(t *testing.T) {
 			l := newLine(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			why := errors.New("the caller spoke")
-			cut := 0
-			time.AfterFunc(2010*time.Millisecond, func() { cancel(why); cut = len(l.sent()) })
+			var cut atomic.Int64
+			time.AfterFunc(2010*time.Millisecond, func() { cancel(why); cut.Store(int64(len(l.sent()))) })
 			wait := func() {}
 			if deaf { // a provider that hears of nothing
 				wait = func() { time.Sleep(1500 * time.Millisecond) }
@@ -124,7 +125,7 @@ func TestInterruptIsSilentWithinAFrame(t *testing.T) {
 			}
 			near(t, "sent", sent, want)
 			time.Sleep(time.Second)
-			if n := l.loud(cut); n > 1 {
+			if n := l.loud(int(cut.Load())); n > 1 {
 				t.Errorf("%d frames with sound after the cut", n)
 			}
 		})
