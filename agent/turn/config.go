@@ -1,0 +1,74 @@
+package turn
+
+import "time"
+
+// Config is every threshold of the machine. The zero value of a field means its default.
+type Config struct {
+	Voice     Voice   `json:"voice"`
+	End       End     `json:"end"`
+	Interrupt BargeIn `json:"interrupt"`
+	Silence   Quiet   `json:"silence"`
+}
+
+// Voice tells speech from the scores of a voice detector.
+type Voice struct {
+	Start float32       `json:"start"` // probability at which speech begins (0.5)
+	Stop  float32       `json:"stop"`  // probability under which it ends (0.35)
+	Onset time.Duration `json:"onset"` // scores must lie above Start for so long (64 ms)
+}
+
+// End is when a caller's turn is over, counted from the last voice.
+type End struct {
+	Ahead  time.Duration `json:"ahead"`  // flush the recognizer and think ahead (100 ms)
+	Short  time.Duration `json:"short"`  // commit a turn that sounds and reads finished (640 ms)
+	Middle time.Duration `json:"middle"` // commit one that does in part (900 ms)
+	Long   time.Duration `json:"long"`   // commit one that does not (1.6 s)
+	Text   time.Duration `json:"text"`   // the longest wait for a flushed text (2 s)
+	Done   float32       `json:"done"`   // at this probability the sound is finished (0.7)
+	Open   float32       `json:"open"`   // under this one it is not (0.3)
+}
+
+// BargeIn is what happens when a voice is heard while the agent has the floor.
+type BargeIn struct {
+	Ask    time.Duration `json:"ask"`    // a voice that lasts so long is flushed for its words (400 ms)
+	Words  int           `json:"words"`  // so many words interrupt, unless they are a backchannel (1)
+	Text   time.Duration `json:"text"`   // the longest wait for them; then the agent goes on (700 ms)
+	Rewind time.Duration `json:"rewind"` // how much is repeated when it goes on (300 ms)
+}
+
+// Quiet is how long nobody may speak. Negative: for ever.
+type Quiet struct {
+	CheckIn time.Duration `json:"checkIn"` // ask whether the caller is still there (15 s)
+	GiveUp  time.Duration `json:"giveUp"`  // say goodbye, counted from the same moment (45 s)
+	Answer  time.Duration `json:"answer"`  // the longest wait for the agent's first sound (20 s)
+}
+
+// withDefaults fills in what is not set.
+func (c Config) withDefaults() Config {
+	ms := time.Millisecond
+	or(&c.Voice.Start, 0.5)
+	or(&c.Voice.Stop, 0.35)
+	or(&c.Voice.Onset, 64*ms)
+	or(&c.End.Ahead, 100*ms)
+	or(&c.End.Short, 640*ms)
+	or(&c.End.Middle, 900*ms)
+	or(&c.End.Long, 1600*ms)
+	or(&c.End.Text, 2000*ms)
+	or(&c.End.Done, 0.7)
+	or(&c.End.Open, 0.3)
+	or(&c.Interrupt.Ask, 400*ms)
+	or(&c.Interrupt.Words, 1)
+	or(&c.Interrupt.Text, 700*ms)
+	or(&c.Interrupt.Rewind, 300*ms)
+	or(&c.Silence.CheckIn, 15*time.Second)
+	or(&c.Silence.GiveUp, 45*time.Second)
+	or(&c.Silence.Answer, 20*time.Second)
+	return c
+}
+
+func or[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}

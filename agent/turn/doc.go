@@ -1,0 +1,19 @@
+// Package turn decides whose turn it is: when the caller has begun and finished, when the agent is to
+// pause, go on or give way, when silence has lasted too long.
+//
+// A [Machine] is pure: no clock, no goroutine, no I/O. [Machine.Step] takes one input and the moment it
+// was taken and returns what is to be done; [Machine.Wake] says by when it wants to be asked again. The
+// same inputs with the same moments give the same decisions, on every computer and at any speed, which is
+// how a recorded conversation is run again ([Replay]).
+//
+// # How it decides
+//
+// Voice scores pass a hysteresis. While the agent has the floor a voice onset means hold: the agent
+// pauses within a frame, and what was heard decides. Words interrupt; a backchannel ("mm-hm"), a cough or
+// noise lets it go on from where it was. While the caller has the floor, a short silence flushes the
+// recognizer and the answer is thought ahead; it is committed once the silence has lasted as long as the
+// words and their sound ask for: short when the turn sounds finished, long when it does not. If the
+// caller goes on before that, the answer is discarded and leaves no trace.
+//
+// Every wait has a deadline and every decision a reason.
+package turn

@@ -1,0 +1,132 @@
+package turn
+
+import (
+	"strings"
+	"time"
+)
+
+// stall is how long scores may stay away before a voice is taken to have ended.
+const stall = 500 * time.Millisecond
+
+// ear tells speech from scores.
+type ear struct {
+	muted bool
+	voice bool          // the caller is speaking
+	spoke bool          // what was said since is not yet dealt with
+	run   time.Duration // how long scores have been above the start
+	begun time.Duration // when the present or last voice began
+	last  time.Duration // when it was last heard
+	heard time.Duration // when the last score came
+	at    time.Duration // where it lies on the caller's timeline
+}
+
+type edge uint8
+
+const (
+	none edge = iota
+	onset
+	offset
+)
+
+func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
+	hop := max(0, min(in.At-e.at, 100*time.Millisecond))
+	e.at, e.heard = in.At, now
+	switch {
+	case e.muted:
+		return none
+	case e.voice && in.Voice >= c.Stop:
+		e.last = now
+	case e.voice:
+		e.voice, e.run = false, 0
+		return offset
+	case in.Voice < c.Start:
+		e.run = 0
+	default:
+		if e.run += hop; e.run < c.Onset {
+			return none
+		}
+		e.voice, e.spoke = true, true
+		e.begun, e.last = now-e.run, now
+		return onset
+	}
+	return none
+}
+
+// expire ends a voice whose scores stay away and says whether it did.
+func (e *ear) expire(now time.Duration) bool {
+	if !e.voice || now < e.heard+stall {
+		return false
+	}
+	e.voice, e.run = false, 0
+	return true
+}
+
+// text is what the recognizer gave for the turn that is being made.
+type text struct {
+	parts []part
+	upTo  time.Duration // results that end before this are of an earlier turn
+	dealt []part        // what was dealt with, for results that repeat it
+}
+
+type part struct {
+	start time.Duration
+	words string
+}
+
+// put takes a result and says whether it is of this turn.
+func (t *text) put(in Input) bool {
+	if in.At <= t.upTo && t.upTo > 0 {
+		return false
+	}
+	for i, p := range t.parts {
+		if p.start == in.Start {
+			if in.Kind == Final || in.Text != "" {
+				t.parts[i].words = in.Text
+			}
+			return true
+		}
+	}
+	t.parts = append(t.parts, part{in.Start, in.Text})
+	return true
+}
+
+// all is the turn's text. A part that repeats what was dealt with is not shortened: the caller went on in
+// the same breath.
+func (t *text) all() string { return join(t.parts, func(p part) string { return p.words }) }
+
+// fresh is what of the text was not dealt with before.
+func (t *text) fresh() string {
+	return join(t.parts, func(p part) string {
+		for _, d := range t.dealt {
+			if d.start == p.start {
+				return beyond(d.words, p.words)
+			}
+		}
+		return p.words
+	})
+}
+
+func join(parts []part, f func(part) string) string {
+	var words []string
+	for _, p := range parts {
+		if w := strings.TrimSpace(f(p)); w != "" {
+			words = append(words, w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// beyond is what later says after the words of earlier.
+func beyond(earlier, later string) string {
+	n := len(strings.Fields(plain(earlier)))
+	words := strings.Fields(later)
+	return strings.Join(words[min(n, len(words)):], " ")
+}
+
+// done ends the turn's text: what ends before at belongs to it.
+func (t *text) done(at time.Duration) {
+	if len(t.parts) > 0 {
+		t.dealt = t.parts
+	}
+	t.parts, t.upTo = nil, at
+}

@@ -1,0 +1,352 @@
+package turn_test
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"parley/agent/turn"
+)
+
+var update = flag.Bool("update", false, "write the goldens")
+
+const hop = 32 * time.Millisecond
+
+// A story is a conversation told in lines: what the caller does, what the engines answer and when. The
+// machine's decisions are the golden. See testdata/README.
+type story struct {
+	events []event
+	text   time.Duration // how long the recognizer takes after a flush
+	answer time.Duration // how long the first sound takes after a commit
+	config turn.Config
+}
+
+type event struct {
+	at time.Duration
+	in turn.Input
+}
+
+func parse(t *testing.T, script string) (s story, voices [][2]time.Duration, said []event, spoken map[int]time.Duration) {
+	s.text, s.answer = 80*time.Millisecond, 300*time.Millisecond
+	spoken = map[int]time.Duration{}
+	for line := range strings.Lines(script) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		when, rest, _ := strings.Cut(rest, " ")
+		var at time.Duration
+		if verb != "answers" && verb != "recognizer" {
+			at = dur(t, when)
+		}
+		switch verb {
+		case "voice": // voice FROM LENGTH: the caller makes a sound
+			voices = append(voices, [2]time.Duration{at, at + dur(t, rest)})
+		case "words": // words FROM "TEXT": what the recognizer makes of the sound that began then, from then on
+			text, err := strconv.Unquote(rest)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			said = append(said, event{at, turn.Input{Text: text}})
+		case "type":
+			text, _ := strconv.Unquote(rest)
+			s.events = append(s.events, event{at, turn.Input{Kind: turn.Typed, Text: text}})
+		case "greet":
+			text, _ := strconv.Unquote(rest)
+			s.events = append(s.events, event{at, turn.Input{Kind: turn.Said, Text: text}})
+		case "mute":
+			s.events = append(s.events, event{at, turn.Input{Kind: turn.Muted, On: rest == "on"}})
+		case "answers": // answers TURN LENGTH
+			n, _ := strconv.Atoi(when)
+			spoken[n] = dur(t, rest)
+		case "sound": // sound FROM P: the end-of-turn model says so from then on
+			p, _ := strconv.ParseFloat(rest, 32)
+			s.events = append(s.events, event{at, turn.Input{Kind: turn.Finished, P: float32(p), Turn: -1}})
+		case "recognizer": // recognizer takes LENGTH
+			s.text = dur(t, rest)
+		case "end":
+			s.events = append(s.events, event{at, turn.Input{Kind: "end"}})
+		default:
+			t.Fatalf("what is %q?", line)
+		}
+	}
+	return s, voices, said, spoken
+}
+
+func dur(t *testing.T, s string) time.Duration {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// tell plays the story and returns the log and what was decided, a line each.
+func tell(t *testing.T, script string) (log []turn.Entry, out string) {
+	s, voices, said, spoken := parse(t, script)
+	m := turn.New(s.config)
+	var b strings.Builder
+	queue := s.events
+	end := 10 * time.Second
+	for i, e := range queue {
+		if e.in.Kind == "end" {
+			end, queue = e.at, append(queue[:i:i], queue[i+1:]...)
+		}
+	}
+	for at := hop; at < end; at += hop {
+		p := float32(0.02)
+		for _, v := range voices {
+			if at > v[0] && at <= v[1]+hop { // a detector lags a little
+				p = 0.95
+			}
+		}
+		queue = append(queue, event{at, turn.Input{Kind: turn.Score, At: at, Voice: p}})
+	}
+	sound := float32(-1)
+	var sounds []event
+	kept := queue[:0:0]
+	for _, e := range queue {
+		if e.in.Kind == turn.Finished {
+			sounds = append(sounds, e)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	queue = kept
+	speaking := 0
+	var total time.Duration
+	sorted := func() { sort.SliceStable(queue, func(i, j int) bool { return queue[i].at < queue[j].at }) }
+	step := func(now time.Duration, in turn.Input) {
+		e := turn.Entry{Seq: uint64(len(log) + 1), Now: now, In: in, Out: m.Step(now, in)}
+		e.Wake, _ = m.Wake()
+		log = append(log, e)
+		if in.Kind == turn.Began && in.Turn == speaking {
+			queue = append(queue, event{now + total, turn.Input{Kind: turn.Ended, Turn: speaking}})
+			fmt.Fprintf(&b, "%7.3fs   agent speaks #%d\n", now.Seconds(), in.Turn)
+		}
+		if in.Kind == turn.Ended && in.Turn == speaking {
+			fmt.Fprintf(&b, "%7.3fs   agent silent #%d\n", now.Seconds(), in.Turn)
+			speaking = 0
+		}
+		for _, d := range e.Out {
+			fmt.Fprintf(&b, "%7.3fs %s\n", now.Seconds(), d)
+			switch d.Kind {
+			case turn.Flush:
+				r := turn.Input{Kind: turn.Final, At: now}
+				for _, v := range voices {
+					if v[0] < now && v[0]+hop*2 < now {
+						r.Start = v[0]
+					}
+				}
+				for _, w := range said {
+					if w.at <= now && w.at >= r.Start {
+						r.Text = w.in.Text
+					}
+				}
+				queue = append(queue, event{now + s.text, r})
+				for _, f := range sounds {
+					if f.at <= now {
+						sound = f.in.P
+					}
+				}
+				if sound >= 0 {
+					queue = append(queue, event{now + 60*time.Millisecond, turn.Input{Kind: turn.Finished, Turn: d.Turn, P: sound}})
+				}
+			case turn.Commit, turn.Say, turn.CheckIn, turn.GiveUp, turn.Obey:
+				if d.Text == "stop" {
+					break
+				}
+				speaking, total = d.Turn, 2*time.Second
+				if l, ok := spoken[d.Turn]; ok {
+					total = l
+				}
+				if total > 0 {
+					queue = append(queue, event{now + s.answer, turn.Input{Kind: turn.Began, Turn: d.Turn}})
+				}
+			case turn.Hold:
+				kept := queue[:0:0]
+				for _, e := range queue {
+					if e.in.Kind == turn.Ended && e.in.Turn == d.Turn {
+						total = e.at - now
+						continue
+					}
+					if e.in.Kind == turn.Began && e.in.Turn == d.Turn {
+						continue
+					}
+					kept = append(kept, e)
+				}
+				queue = kept
+			case turn.Resume:
+				if anyBegan(log, d.Turn) {
+					queue = append(queue, event{now + total + d.Back, turn.Input{Kind: turn.Ended, Turn: d.Turn}})
+				} else if total > 0 {
+					queue = append(queue, event{now + hop, turn.Input{Kind: turn.Began, Turn: d.Turn}})
+				}
+			case turn.Interrupt:
+				kept := queue[:0:0]
+				for _, e := range queue {
+					if e.in.Turn == d.Turn && (e.in.Kind == turn.Ended || e.in.Kind == turn.Began) {
+						continue
+					}
+					kept = append(kept, e)
+				}
+				queue = append(kept, event{now + 5*time.Millisecond, turn.Input{Kind: turn.Ended, Turn: d.Turn}})
+			}
+		}
+	}
+	var now time.Duration
+	for len(queue) > 0 {
+		sorted()
+		if w, ok := m.Wake(); ok && w < queue[0].at {
+			if w <= now {
+				t.Fatalf("woke at %v, now is %v", w, now)
+			}
+			now = w
+			step(now, turn.Input{Kind: turn.Tick})
+			continue
+		}
+		e := queue[0]
+		queue = queue[1:]
+		now = max(now, e.at)
+		if now > end {
+			break
+		}
+		step(now, e.in)
+	}
+	return log, b.String()
+}
+
+func anyBegan(log []turn.Entry, n int) bool {
+	for _, e := range log {
+		if e.In.Kind == turn.Began && e.In.Turn == n {
+			return true
+		}
+	}
+	return false
+}
+
+func TestStories(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txt")
+	if len(files) < 10 {
+		t.Fatalf("only %d stories", len(files))
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			script, golden, _ := strings.Cut(string(b), "---\n")
+			log, got := tell(t, script)
+			if *update {
+				if err := os.WriteFile(f, []byte(script+"---\n"+got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != golden {
+				t.Errorf("decided otherwise:\n%s", diff(golden, got))
+			}
+			if again := turn.Replay(turn.Config{}, log); !reflect.DeepEqual(again, log) {
+				t.Error("the log does not repeat")
+			}
+		})
+	}
+}
+
+func diff(want, got string) string {
+	var b strings.Builder
+	w, g := bufio.NewScanner(strings.NewReader(want)), bufio.NewScanner(strings.NewReader(got))
+	for {
+		a, c := w.Scan(), g.Scan()
+		if !a && !c {
+			return b.String()
+		}
+		if w.Text() == g.Text() && a == c {
+			fmt.Fprintf(&b, "  %s\n", g.Text())
+			continue
+		}
+		if a {
+			fmt.Fprintf(&b, "- %s\n", w.Text())
+		}
+		if c {
+			fmt.Fprintf(&b, "+ %s\n", g.Text())
+		}
+	}
+}
+
+// Whatever comes, in whatever order: the machine wants to be woken later than now, its turns never go
+// back, only a held agent is resumed, and the log repeats.
+func TestAnyInputKeepsTheRules(t *testing.T) {
+	kinds := []turn.InputKind{turn.Score, turn.Score, turn.Score, turn.Score, turn.Partial, turn.Final, turn.Finished, turn.Began, turn.Ended, turn.Said, turn.Typed, turn.Muted, turn.Tick, "nonsense"}
+	texts := []string{"", "hello there", "stop", "mm-hm", "goodbye", "I would like to", "Yes.", "…"}
+	rapid.Check(t, func(t *rapid.T) {
+		m := turn.New(turn.Config{})
+		var log []turn.Entry
+		var now time.Duration
+		last, held := 0, false
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			now += time.Duration(rapid.IntRange(0, 400).Draw(t, "ms")) * time.Millisecond
+			in := turn.Input{
+				Kind:  rapid.SampledFrom(kinds).Draw(t, "kind"),
+				At:    now - time.Duration(rapid.IntRange(0, 50).Draw(t, "lag"))*time.Millisecond,
+				Start: time.Duration(rapid.IntRange(0, 5).Draw(t, "start")) * time.Second,
+				Voice: rapid.Float32Range(0, 1).Draw(t, "voice"),
+				Text:  rapid.SampledFrom(texts).Draw(t, "text"),
+				P:     rapid.Float32Range(0, 1).Draw(t, "p"),
+				Turn:  last + rapid.IntRange(-1, 1).Draw(t, "turn"),
+				On:    rapid.Bool().Draw(t, "on"),
+			}
+			e := turn.Entry{Seq: uint64(len(log)), Now: now, In: in, Out: m.Step(now, in)}
+			for _, d := range e.Out {
+				if d.Turn < last {
+					t.Fatalf("turn %d after %d", d.Turn, last)
+				}
+				switch d.Kind {
+				case turn.Commit, turn.Say, turn.CheckIn, turn.GiveUp, turn.Obey:
+					last, held = d.Turn, false
+				case turn.Hold:
+					held = true
+				case turn.Resume:
+					if !held {
+						t.Fatal("resumed what was not held")
+					}
+					held = false
+				case turn.Interrupt:
+					held = false
+				}
+			}
+			w, ok := m.Wake()
+			if ok && w <= now {
+				t.Fatalf("wants to be woken at %v, now is %v", w, now)
+			}
+			e.Wake = w
+			log = append(log, e)
+		}
+		if again := turn.Replay(turn.Config{}, log); !reflect.DeepEqual(again, log) {
+			t.Fatal("the log does not repeat")
+		}
+	})
+}
+
+func BenchmarkStepScore(b *testing.B) {
+	m := turn.New(turn.Config{})
+	b.ReportAllocs()
+	var now time.Duration
+	for b.Loop() {
+		now += hop
+		m.Step(now, turn.Input{Kind: turn.Score, At: now, Voice: 0.1})
+		m.Wake()
+	}
+}
