@@ -218,7 +218,9 @@ func (m *Machine) during() {
 			reason = "the caller goes on"
 		}
 		m.interrupt(reason)
-		m.ear.spoke = true
+		if m.ear.spoke = true; !m.ear.voice { // heard by the recognizer only, or later than the voice
+			m.ear.last = max(m.ear.last, m.now-m.c.End.Ahead)
+		}
 		m.after()
 		return
 	}

@@ -70,7 +70,7 @@ func read(text string) manner {
 		return open
 	case trailing[last] && !strings.HasSuffix(t, "?"):
 		return open
-	case spelled[last] || len([]rune(last)) == 1:
+	case (spelled[last] || len([]rune(last)) == 1) && !strings.HasSuffix(t, "?"):
 		return vague
 	case strings.HasSuffix(t, ".") || strings.HasSuffix(t, "!") || strings.HasSuffix(t, "?"):
 		return closed
