@@ -17,7 +17,7 @@ import (
 	"parley/tts"
 )
 
-// reply is one answer on its way. The fields above mu belong to the loop.
+// reply is one answer on its way. Its own fields belong to the loop.
 type reply struct {
 	turn        int
 	text        string // what it answers
@@ -31,6 +31,11 @@ type reply struct {
 	voice       time.Duration // when the caller was last heard before it
 	shown       string        // heard text that was last told
 
+	made
+}
+
+// made is what there is of a reply. It is shared by the reply's goroutine, the playout's and the loop.
+type made struct {
 	mu        sync.Mutex
 	generated strings.Builder
 	phrases   []string // given to the voice
@@ -158,7 +163,7 @@ func (l *loop) sound(ctx context.Context, r *reply, text media.Source[string]) i
 	}
 }
 
-func (r *reply) token(text string, now time.Duration) {
+func (r *made) token(text string, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.times.Token == 0 {
@@ -167,7 +172,7 @@ func (r *reply) token(text string, now time.Duration) {
 	r.generated.WriteString(text)
 }
 
-func (r *reply) phrase(p string, now time.Duration) {
+func (r *made) phrase(p string, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.times.Phrase == 0 {
@@ -176,7 +181,7 @@ func (r *reply) phrase(p string, now time.Duration) {
 	r.phrases = append(r.phrases, p)
 }
 
-func (r *reply) sounded(a tts.Audio, now time.Duration) {
+func (r *made) sounded(a tts.Audio, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.times.Audio == 0 {
@@ -186,7 +191,7 @@ func (r *reply) sounded(a tts.Audio, now time.Duration) {
 	r.words = append(r.words, a.Words...)
 }
 
-func (r *reply) fail(err error) {
+func (r *made) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.modelErr = err
@@ -205,7 +210,7 @@ func (r *reply) said(sent time.Duration, done bool) Said {
 }
 
 // heard cuts the text at what was sent: at the words' own times, else in proportion, at a word.
-func (r *reply) heard(text string, sent time.Duration) string {
+func (r *made) heard(text string, sent time.Duration) string {
 	if len(r.words) > 0 {
 		var heard []string
 		for _, w := range r.words {

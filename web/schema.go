@@ -1,3 +1,8 @@
+// Package web lets callers in: signaling over HTTP ([Server]), the messages on a call's data channel, and
+// what the page is told of a conversation ([Message]). The page itself is in web/page.
+//
+// A caller posts an offer and gets an answer; everything else goes over the call. The server owns its
+// sessions: each runs in a goroutine that Drain waits for, and none outlives its call.
 package web
 
 // The messages on the data channel. Each is one JSON object whose "type" says which it is; a reader

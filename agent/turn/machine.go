@@ -383,14 +383,9 @@ func (m *Machine) silent() {
 		return
 	}
 	if !m.checked && lasts(m.c.Silence.CheckIn) && m.due(m.quiet+m.c.Silence.CheckIn) {
-		m.checkIn()
+		m.checked = true // the silence goes on meanwhile
+		m.begin(CheckIn, "", "nobody speaks")
 	}
-}
-
-// checkIn asks whether the caller is still there. The silence goes on meanwhile.
-func (m *Machine) checkIn() {
-	m.checked = true
-	m.begin(CheckIn, "", "nobody speaks")
 }
 
 func lasts(d time.Duration) bool { return d > 0 }
@@ -409,29 +404,43 @@ func (m *Machine) Wake() (time.Duration, bool) {
 	}
 	switch {
 	case m.agent.doing != idle:
-		if m.pause.open && m.ear.spoke {
-			w.at(m.pause.at + m.c.Interrupt.Text)
-		}
-		if m.agent.doing == answering && !m.agent.held {
-			w.at(m.agent.since + m.c.Silence.Answer)
-		}
-	case m.ear.spoke && !m.ear.voice && m.pause.open:
-		w.at(m.pause.at + m.c.End.Text)
-	case m.ear.spoke && !m.ear.voice && m.settled():
-		d, _ := m.wait(m.words())
-		w.at(m.ear.last + d)
+		m.wakeDuring(&w)
+	case m.ear.spoke && !m.ear.voice:
+		m.wakeAfter(&w)
 	case !m.ear.spoke && !m.ear.muted && !m.gone:
-		if !m.checked && lasts(m.c.Silence.CheckIn) {
-			w.at(m.quiet + m.c.Silence.CheckIn)
-		}
-		if lasts(m.c.Silence.GiveUp) {
-			w.at(m.quiet + m.c.Silence.GiveUp)
-		}
+		m.wakeSilent(&w)
 	}
 	if !w.set {
 		return 0, false
 	}
 	return max(w.t, m.now+1), true
+}
+
+func (m *Machine) wakeDuring(w *wake) {
+	if m.pause.open && m.ear.spoke {
+		w.at(m.pause.at + m.c.Interrupt.Text)
+	}
+	if m.agent.doing == answering && !m.agent.held {
+		w.at(m.agent.since + m.c.Silence.Answer)
+	}
+}
+
+func (m *Machine) wakeAfter(w *wake) {
+	if m.pause.open {
+		w.at(m.pause.at + m.c.End.Text)
+	} else if m.settled() {
+		d, _ := m.wait(m.words())
+		w.at(m.ear.last + d)
+	}
+}
+
+func (m *Machine) wakeSilent(w *wake) {
+	if !m.checked && lasts(m.c.Silence.CheckIn) {
+		w.at(m.quiet + m.c.Silence.CheckIn)
+	}
+	if lasts(m.c.Silence.GiveUp) {
+		w.at(m.quiet + m.c.Silence.GiveUp)
+	}
 }
 
 type wake struct {

@@ -1,0 +1,98 @@
+// Package serve is the verb "serve": it opens the engines that its flags name, answers callers and holds
+// a conversation with each.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"parley/agent"
+	"parley/agent/turn"
+)
+
+// Cmd is the verb.
+type Cmd struct {
+	Network `embed:"" group:"Network:"`
+	Engines `embed:"" group:"Engines:"`
+	Persona `embed:"" group:"Agent:"`
+	Timing  `embed:"" group:"Turn-taking:"`
+
+	LogLevel slog.Level `group:"Log:" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. What is said is logged at debug only."`
+	LogJSON  bool       `group:"Log:" help:"Log as JSON, an object a line."`
+}
+
+// Network is where callers are answered.
+type Network struct {
+	Listen      string        `default:"127.0.0.1:8321" placeholder:"HOST:PORT" help:"Serve the page and the signaling here."`
+	Media       string        `default:"auto" placeholder:"HOST:PORT" help:"The one UDP port for everybody's audio. auto: the host of --listen and port 7882, or any free one if that is taken."`
+	PublicIP    []netip.Addr  `name:"public-ip" placeholder:"IP" help:"Tell callers to send audio to this address instead of the machine's own: for a machine behind a 1:1 NAT."`
+	TLS         string        `name:"tls" placeholder:"self|CERT,KEY" help:"Serve HTTPS: with a certificate made now (self), or with these two PEM files. Browsers give a page its microphone only over HTTPS or from this computer."`
+	MaxSessions int           `default:"0" placeholder:"N" help:"How many callers at once; the next is told to come again. 0: what this machine can carry with these engines."`
+	Vanish      time.Duration `default:"15s" help:"How long a caller may be out of reach before the call is ended."`
+}
+
+// Engines are the parts of a conversation that can be swapped.
+type Engines struct {
+	STT    string `name:"stt" default:"local" placeholder:"NAME:OPTIONS" help:"Speech to text: ${stt}."`
+	LLM    string `name:"llm" default:"local" placeholder:"NAME:OPTIONS" help:"Language model: ${llm}."`
+	TTS    string `name:"tts" default:"local" placeholder:"NAME:OPTIONS" help:"Text to speech: ${tts}. Options are key=value pairs, separated by commas; a comma in a value is written \\,."`
+	VAD    string `name:"vad" default:"neural" placeholder:"NAME:OPTIONS" help:"Voice activity: ${vad}."`
+	Models string `placeholder:"DIR" type:"path" env:"PARLEY_MODELS" help:"Where the models of the local engines are kept. Default: parley/models in the user's cache folder."`
+	Fetch  bool   `default:"true" negatable:"" help:"Fetch models that are missing before serving."`
+}
+
+// Persona is who the agent is.
+type Persona struct {
+	Prompt    string `placeholder:"TEXT" help:"The language model's instructions. Default: a friendly assistant."`
+	Greeting  string `placeholder:"TEXT" help:"What is said first; - for nothing. Default: a short hello."`
+	MaxTokens int    `default:"160" placeholder:"N" help:"The longest answer, in tokens."`
+}
+
+// Timing is the part of turn.Config that flags set.
+type Timing struct {
+	Onset   time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
+	Ahead   time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
+	Short   time.Duration `default:"640ms" help:"Silence that ends a turn that reads and sounds finished."`
+	Middle  time.Duration `default:"900ms" help:"Silence that ends a turn that may be finished."`
+	Long    time.Duration `default:"1.6s" help:"Silence that ends a turn that seems unfinished."`
+	CheckIn time.Duration `default:"15s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
+	GiveUp  time.Duration `default:"45s" help:"Say goodbye after so long a silence; negative: never."`
+}
+
+// Help is what the verb says about itself below its first line.
+func (*Cmd) Help() string {
+	return `Without flags everything runs on this computer: nothing is sent anywhere and no key is needed.
+
+Flags can be set by environment too (PARLEY_SERVE_LISTEN for --listen) and in a YAML file (see --config).`
+}
+
+func (c *Cmd) profile() agent.Profile {
+	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: turn.Config{
+		Voice:   turn.Voice{Onset: c.Onset},
+		End:     turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long},
+		Silence: turn.Quiet{CheckIn: c.CheckIn, GiveUp: c.GiveUp},
+	}}
+}
+
+// Run serves until ctx ends, then lets the calls that are under way end for at most 10 s.
+func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
+	if c.Short > c.Middle || c.Middle > c.Long || c.Ahead > c.Short {
+		return fmt.Errorf("the waits must grow: --ahead %v ≤ --short %v ≤ --middle %v ≤ --long %v", c.Ahead, c.Short, c.Middle, c.Long)
+	}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})
+	if c.LogJSON {
+		handler = slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})
+	}
+	k := &kit{models: c.Models, fetch: c.Fetch, log: slog.New(handler), out: out}
+	defer k.close()
+	e, err := k.open(ctx, c.Engines)
+	if err != nil {
+		return err
+	}
+	return c.serve(ctx, e, k)
+}

@@ -1,0 +1,196 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"parley/agent/vad"
+	fetch "parley/cmd/parley/models"
+	"parley/internal/models"
+	"parley/internal/onnx"
+	"parley/llm"
+	"parley/stt"
+	"parley/tts"
+)
+
+// kit is what the engines are opened with, and what must be closed after them.
+type kit struct {
+	models  string // folder; empty: the default
+	fetch   bool
+	log     *slog.Logger
+	out     io.Writer
+	closers []func() error
+	slots   int // callers that the local language model serves at once
+}
+
+func (k *kit) dir() string {
+	if k.models == "" {
+		return models.Dir()
+	}
+	return k.models
+}
+
+func (k *kit) path(file string) string { return filepath.Join(k.dir(), filepath.FromSlash(file)) }
+
+func (k *kit) onClose(f func() error) { k.closers = append(k.closers, f) }
+
+// close closes what was opened, the newest first.
+func (k *kit) close() {
+	var errs []error
+	for i := len(k.closers) - 1; i >= 0; i-- {
+		errs = append(errs, k.closers[i]())
+	}
+	if err := errors.Join(errs...); err != nil {
+		k.log.Warn("close engines", "err", err)
+	}
+}
+
+// engines are the parts of every conversation.
+type engines struct {
+	recognizer stt.Recognizer
+	model      llm.Model
+	voice      tts.Voice
+	detector   vad.Detector
+	finisher   vad.Finisher // nil: none
+	names      Engines
+	capacity   int // callers that this machine can carry with them
+}
+
+// ears is what --vad opens.
+type ears struct {
+	detector vad.Detector
+	finisher vad.Finisher
+}
+
+// engine is one row of a table: a name, what it needs of the models, and how it is opened.
+type engine[T any] struct {
+	name    string
+	about   string
+	needs   func() (set models.Set, why string)
+	percore float64 // callers a core can carry with it
+	open    func(ctx context.Context, k *kit, s *spec) (T, error)
+}
+
+func nothing() (models.Set, string) { return 0, "" }
+
+func need(set models.Set) func() (models.Set, string) {
+	return func() (models.Set, string) { return set, "" }
+}
+
+// find is the row that a flag's value names.
+func find[T any](table []engine[T], flag, value string) (engine[T], *spec, error) {
+	s, err := parseSpec(flag, value)
+	if err != nil {
+		return engine[T]{}, nil, err
+	}
+	for _, e := range table {
+		if e.name == s.name {
+			return e, s, nil
+		}
+	}
+	return engine[T]{}, nil, fmt.Errorf("--%s: there is no %q; known are %s", flag, s.name, list(table))
+}
+
+func list[T any](table []engine[T]) string {
+	var names []string
+	for _, e := range table {
+		names = append(names, e.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func about[T any](table []engine[T]) string {
+	var rows []string
+	for _, e := range table {
+		rows = append(rows, e.name+" ("+e.about+")")
+	}
+	return strings.Join(rows, ", ")
+}
+
+// Vars are the texts that the flags' help is made of.
+func Vars() kong.Vars {
+	return kong.Vars{"stt": about(recognizers), "llm": about(languageModels), "tts": about(voices), "vad": about(detectors)}
+}
+
+// open opens the engines that the flags name, fetching first what they need.
+func (k *kit) open(ctx context.Context, f Engines) (*engines, error) {
+	r, rs, err1 := find(recognizers, "stt", f.STT)
+	m, ms, err2 := find(languageModels, "llm", f.LLM)
+	v, vs, err3 := find(voices, "tts", f.TTS)
+	d, ds, err4 := find(detectors, "vad", f.VAD)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+	want, why := rowNeeds(r.needs, m.needs, v.needs, d.needs)
+	if why != "" {
+		fmt.Fprintln(k.out, why)
+	}
+	if err := k.ensure(ctx, want); err != nil {
+		return nil, err
+	}
+	e := &engines{names: Engines{STT: rs.name, LLM: ms.name, TTS: vs.name, VAD: ds.name}}
+	e.capacity = max(1, int(min(r.percore, m.percore, v.percore, d.percore)*float64(runtime.NumCPU())))
+	k.slots = e.capacity
+	var ear ears
+	var err error
+	if ear, err = opened(ctx, k, d, ds); err != nil {
+		return nil, err
+	}
+	e.detector, e.finisher = ear.detector, ear.finisher
+	if e.recognizer, err = opened(ctx, k, r, rs); err != nil {
+		return nil, err
+	}
+	if e.voice, err = opened(ctx, k, v, vs); err != nil {
+		return nil, err
+	}
+	if e.model, err = opened(ctx, k, m, ms); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func rowNeeds(rows ...func() (models.Set, string)) (want models.Set, why string) {
+	for _, needs := range rows {
+		set, w := needs()
+		want |= set
+		why += w
+	}
+	return want, why
+}
+
+// opened opens one engine. Options that it does not know are told before it is loaded, where it can be.
+func opened[T any](ctx context.Context, k *kit, e engine[T], s *spec) (T, error) {
+	v, err := e.open(ctx, k, s)
+	if err := s.done(); err != nil {
+		return v, err
+	}
+	if err != nil {
+		return v, fmt.Errorf("open --%s %s: %w", s.flag, s.name, err)
+	}
+	return v, nil
+}
+
+func (k *kit) ensure(ctx context.Context, want models.Set) error {
+	if want == 0 {
+		return nil
+	}
+	if k.fetch {
+		if err := fetch.Ensure(ctx, k.models, want, k.out); err != nil {
+			return fmt.Errorf("fetch models: %w", err)
+		}
+	} else if missing := models.Missing(k.dir(), want); len(missing) > 0 {
+		return fmt.Errorf("%s is missing in %s: run 'parley models fetch', or serve without --no-fetch", missing[0].Path, k.dir())
+	}
+	if want.Has(models.Runtime) {
+		return onnx.Open(k.path(models.RuntimeFile))
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package house
+
+import (
+	"fmt"
+	"go/build"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A rule says what the packages of a folder may import of this module and of others. Test files are free.
+type rule struct {
+	folder string   // below the module's root; "…" at its end means and below
+	may    []string // packages of this module, or folder/…
+	others []string // modules outside the standard library
+	why    string
+}
+
+var rules = []rule{
+	{"media", nil, nil, "the vocabulary of everything else: standard library only"},
+	{"media/codec", []string{"media"}, []string{"github.com/hraban/opus"}, "the only importer of libopus"},
+	{"media/resample", []string{"media"}, nil, "arithmetic on samples"},
+	{"media/jitter", []string{"media"}, nil, "pure: replay runs it again"},
+	{"media/line", []string{"media", "media/jitter", "media/codec", "media/resample"}, nil, "one call's audio knows no network and no agent"},
+	{"media/rtc", []string{"media"}, []string{"github.com/pion/"}, "the only importer of pion"},
+	{"stt", []string{"media", "internal/provider"}, nil, "a contract"},
+	{"llm", []string{"media", "internal/provider"}, nil, "a contract"},
+	{"tts", []string{"media", "internal/provider"}, nil, "a contract"},
+	{"stt/sttest", []string{"stt", "media", "internal/provider/streamtest"}, []string{"go.uber.org/goleak"}, "a suite for every adapter"},
+	{"llm/llmtest", []string{"llm", "internal/provider", "internal/provider/streamtest"}, []string{"go.uber.org/goleak"}, "a suite for every adapter"},
+	{"tts/ttstest", []string{"tts", "media", "internal/provider/streamtest"}, []string{"go.uber.org/goleak"}, "a suite for every adapter"},
+	{"stt/script", []string{"stt", "media"}, nil, "a stub"},
+	{"llm/script", []string{"llm"}, nil, "a stub"},
+	{"tts/tone", []string{"tts", "media"}, nil, "a stub"},
+	{"stt/local", []string{"stt", "media", "internal/provider", "internal/onnx"}, nil, "adapters know their parent, never each other"},
+	{"tts/local", []string{"tts", "media", "internal/provider", "internal/onnx"}, nil, "adapters know their parent, never each other"},
+	{"llm/local", []string{"internal/provider"}, nil, "it starts a server and gives its URL; cmd composes it with llm/openai"},
+	{"llm/openai", []string{"llm", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
+	{"internal/provider/…", nil, []string{"go.uber.org/goleak"}, "a leaf of all adapters; streamtest looks for leaks"},
+	{"internal/onnx", nil, []string{"github.com/yalue/onnxruntime_go"}, "the only importer of ONNX Runtime"},
+	{"internal/models", nil, nil, "where files are"},
+	{"internal/wav", nil, nil, "a file format"},
+	{"internal/corpus", []string{"media", "media/resample", "internal/wav"}, nil, "speech for tests and benches"},
+	{"internal/browser", []string{"internal/wav"}, []string{"github.com/chromedp/"}, "a browser for tests"},
+	{"internal/caller/…", []string{"media", "media/…", "internal/wav", "internal/corpus", "internal/caller"}, nil, "the client's role: it knows no agent"},
+	{"internal/house", nil, nil, "tests only"},
+	{"agent/turn", nil, nil, "pure: no clock, no goroutine, no I/O; replay runs it again"},
+	{"agent/vad", []string{"media", "internal/onnx"}, []string{"gonum.org/v1/gonum"}, "scores, not decisions"},
+	{"agent", []string{"agent/turn", "agent/vad", "stt", "llm", "tts", "media", "media/resample", "internal/provider"}, nil,
+		"the conductor knows contracts, no vendor and no network; of provider only the error classes"},
+	{"web/page", nil, nil, "files"},
+	{"web", []string{"agent", "media/rtc"}, nil, "signaling and pages"},
+	{"cmd/…", []string{"…"}, []string{"github.com/alecthomas/", "github.com/vbauerster/mpb/v8"}, "the only importer of vendors"},
+}
+
+// only says which folders may import what is kept in one place.
+var only = map[string]string{
+	"github.com/pion/":                  "media/rtc",
+	"github.com/hraban/opus":            "media/codec",
+	"github.com/yalue/onnxruntime_go":   "internal/onnx",
+	"github.com/sashabaranov/go-openai": "llm/openai",
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// folders are all folders with Go files, below the root.
+func folders(t *testing.T) (all []string) {
+	t.Helper()
+	top := root(t)
+	err := filepath.WalkDir(top, func(p string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && p != top || d.Name() == "node_modules" || d.Name() == "testdata" || d.Name() == "bin") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() {
+			if files, _ := filepath.Glob(filepath.Join(p, "*.go")); len(files) > 0 {
+				rel, _ := filepath.Rel(top, p)
+				all = append(all, filepath.ToSlash(rel))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func covers(pattern, folder string) bool {
+	if base, ok := strings.CutSuffix(pattern, "…"); ok {
+		return strings.HasPrefix(folder+"/", base)
+	}
+	return pattern == folder
+}
+
+func allowed(patterns []string, what string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return covers(p, what) })
+}
+
+func TestImports(t *testing.T) {
+	top := root(t)
+	for _, folder := range folders(t) {
+		i := slices.IndexFunc(rules, func(r rule) bool { return covers(r.folder, folder) })
+		if i < 0 {
+			t.Errorf("%s stands in no row of the import table: add one, with its reason", folder)
+			continue
+		}
+		r := rules[i]
+		p, err := build.ImportDir(filepath.Join(top, folder), 0)
+		if err != nil {
+			if _, none := err.(*build.NoGoError); !none {
+				t.Error(err)
+			}
+			continue
+		}
+		for _, imp := range p.Imports {
+			if why := refused(r, folder, imp); why != "" {
+				t.Errorf("%s imports %s: %s (%s)", folder, imp, why, r.why)
+			}
+		}
+	}
+}
+
+func refused(r rule, folder, imp string) string {
+	for prefix, home := range only {
+		if strings.HasPrefix(imp, prefix) && folder != home {
+			return "only " + home + " may"
+		}
+	}
+	own, ours := strings.CutPrefix(imp, "parley/")
+	switch {
+	case ours && (allowed(r.may, own) || own == folder):
+		return ""
+	case ours:
+		return fmt.Sprintf("it may import %v", r.may)
+	case !strings.Contains(strings.Split(imp, "/")[0], "."): // standard library
+		return ""
+	case slices.ContainsFunc(r.others, func(o string) bool { return strings.HasPrefix(imp, o) }):
+		return ""
+	}
+	return "no foreign module of this name is allowed here"
+}
+
+// Every package says in a comment what it is for.
+func TestEveryPackageHasAComment(t *testing.T) {
+	for _, folder := range folders(t) {
+		p, err := build.ImportDir(filepath.Join(root(t), folder), 0)
+		if err == nil && p.Doc == "" {
+			t.Errorf("%s (%s) has no package comment", folder, path.Base(folder))
+		}
+	}
+}

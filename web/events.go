@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"parley/agent"
+	"parley/media/rtc"
+)
+
+// Message is an event as the page is told it: one JSON object of the types in this package, or nil if the
+// page is not told.
+func Message(e agent.Event) []byte {
+	switch e.Kind {
+	case agent.State:
+		return encode(State{Type: "state", State: e.Text, AtMS: e.At.Milliseconds()})
+	case agent.User:
+		return encode(User{Type: "user", Turn: e.Turn, Text: e.Text, Final: e.Final})
+	case agent.Answer:
+		s := e.Said
+		return encode(Said{Type: "agent", Turn: e.Turn, Heard: s.Heard, Generated: s.Generated, Done: s.Done, Interrupted: s.Interrupted})
+	case agent.Timing:
+		l := e.Latency
+		return encode(Latency{Type: "latency", Turn: e.Turn, TotalMS: ms(l.Sent), EndpointMS: ms(l.Commit),
+			TextMS: ms(l.Text), TokenMS: ms(l.Token), PhraseMS: ms(l.Phrase), AudioMS: ms(l.Audio)})
+	case agent.Trouble:
+		return encode(Trouble{Type: "error", Code: e.Code, Text: e.Text})
+	case agent.End:
+		return encode(Ended{Type: "ended", Reason: Farewell(e.Err)})
+	}
+	return nil
+}
+
+// Farewell says to the person at the page why the conversation ended.
+func Farewell(err error) string {
+	for _, f := range farewells {
+		if errors.Is(err, f.err) {
+			return f.text
+		}
+	}
+	return "The conversation ended because an engine failed. The server's log says why."
+}
+
+var farewells = []struct {
+	err  error
+	text string
+}{
+	{agent.ErrGoodbye, "The agent said goodbye."},
+	{agent.ErrHungUp, "You hung up."},
+	{agent.ErrAudioEnd, "The call ended."},
+	{rtc.ErrHangup, "The call ended."},
+	{rtc.ErrNeverConnected, "The connection was never made."},
+	{rtc.ErrVanished, "The connection was lost."},
+	{rtc.ErrNoMedia, "No sound came from your microphone for too long."},
+	{rtc.ErrNotReceived, "Our sound did not reach you."},
+	{ErrDeleted, "The call was ended."},
+	{ErrShutdown, "The server is shutting down."},
+}
+
+// Greet is the first message of a conversation.
+func Greet(h Hello) []byte {
+	h.Type = "hello"
+	return encode(h)
+}
+
+// Complain tells the caller that a message could not be read.
+func Complain(err error) []byte {
+	return encode(Trouble{Type: "error", Code: "input", Text: err.Error()})
+}
+
+func encode[T any](v T) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // none of these types can fail
+		return nil
+	}
+	return b
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// textLimit is the longest typed text, in bytes.
+const textLimit = 4000
+
+// ParseCommand reads a message of the caller.
+func ParseCommand(msg []byte) (agent.Input, error) {
+	var c Command
+	if err := json.Unmarshal(msg, &c); err != nil {
+		return agent.Input{}, fmt.Errorf("read message: it is no JSON object of the documented form: %w", err)
+	}
+	switch c.Type {
+	case "text":
+		text := strings.TrimSpace(c.Text)
+		if text == "" || len(text) > textLimit || !utf8.ValidString(text) {
+			return agent.Input{}, fmt.Errorf("read message: a text has 1 to %d bytes", textLimit)
+		}
+		return agent.Input{Kind: agent.Typed, Text: text}, nil
+	case "mute":
+		return agent.Input{Kind: agent.Mute, On: c.On}, nil
+	case "hangup":
+		return agent.Input{Kind: agent.HangUp}, nil
+	}
+	return agent.Input{}, fmt.Errorf("read message: its type %.20q is not text, mute or hangup", c.Type)
+}
+
+// Postbox sends messages in order. What cannot be sent yet, because the channel has not opened, waits; when
+// too much waits the oldest is dropped and counted. It is used by one goroutine.
+type Postbox struct {
+	Post    func(msg []byte) bool
+	Open    func() bool
+	waiting [][]byte
+	Dropped int
+}
+
+// postboxDepth is how many messages wait at the most.
+const postboxDepth = 64
+
+// Put sends msg, or keeps it; nil only sends what waits.
+func (p *Postbox) Put(msg []byte) {
+	if msg != nil {
+		if len(p.waiting) == postboxDepth {
+			p.waiting = p.waiting[1:]
+			p.Dropped++
+		}
+		p.waiting = append(p.waiting, msg)
+	}
+	for len(p.waiting) > 0 && p.Open() && p.Post(p.waiting[0]) {
+		p.waiting = p.waiting[1:]
+	}
+}
+
+// Flush sends what waits for as long as ctx lasts.
+func (p *Postbox) Flush(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for p.Put(nil); len(p.waiting) > 0; p.Put(nil) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
