@@ -1,0 +1,106 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Limits are how long a stage waits for its provider. They do not run while its consumer holds the loop.
+// Zero is no limit.
+type Limits struct {
+	Connect time.Duration // to reach it
+	First   time.Duration // from the request to the first item
+	Gap     time.Duration // from one item to the next
+	Total   time.Duration // all waiting of a call together
+}
+
+// Or returns l with d's values where l has zero.
+func (l Limits) Or(d Limits) Limits {
+	or := func(a, b time.Duration) time.Duration {
+		if a == 0 {
+			return b
+		}
+		return a
+	}
+	return Limits{or(l.Connect, d.Connect), or(l.First, d.First), or(l.Gap, d.Gap), or(l.Total, d.Total)}
+}
+
+// Timeout is the error of a limit that was reached. It is ErrUnavailable.
+type Timeout struct {
+	What  string // what was awaited
+	After time.Duration
+}
+
+// Error says what did not come, and in which time.
+func (t *Timeout) Error() string {
+	return fmt.Sprintf("%v: no %s within %v", ErrUnavailable, t.What, t.After)
+}
+
+// Unwrap is ErrUnavailable.
+func (t *Timeout) Unwrap() error { return ErrUnavailable }
+
+// Watch ends the ctx of one call to a provider when it has waited too long; the ctx's cause is then a
+// [*Timeout]. Not safe for concurrent use.
+type Watch struct {
+	cancel context.CancelCauseFunc
+	total  time.Duration
+	timer  *time.Timer
+
+	mu    sync.Mutex
+	round int // how often Await or Rest was called: a timer of an earlier round does nothing
+	spent time.Duration
+	since time.Time // the beginning of this wait; zero while resting
+}
+
+// NewWatch returns the ctx for a call and its watch, at rest. All waits together may last total; zero is
+// no limit. Stop must be called.
+func NewWatch(ctx context.Context, total time.Duration) (context.Context, *Watch) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &Watch{cancel: cancel, total: total}
+}
+
+// Await begins to wait for what, for at most d (zero is no limit). A wait that was begun before ends.
+func (w *Watch) Await(what string, d time.Duration) {
+	w.Rest()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since = time.Now()
+	t := &Timeout{What: what, After: d}
+	if left := w.total - w.spent; w.total > 0 && (d == 0 || left < d) {
+		t, d = &Timeout{What: "end of the answer", After: w.total}, max(left, 1)
+	}
+	if d > 0 {
+		round := w.round
+		w.timer = time.AfterFunc(d, func() { w.expire(round, t) })
+	}
+}
+
+func (w *Watch) expire(round int, t *Timeout) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.round == round {
+		w.cancel(t)
+	}
+}
+
+// Rest ends the wait: the provider has delivered.
+func (w *Watch) Rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.round++
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if !w.since.IsZero() {
+		w.spent += time.Since(w.since)
+		w.since = time.Time{}
+	}
+}
+
+// Stop ends the wait and the ctx. It may be called more than once.
+func (w *Watch) Stop() {
+	w.Rest()
+	w.cancel(nil)
+}

@@ -1,0 +1,188 @@
+package rtc
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/webrtc/v4"
+
+	"parley/media"
+)
+
+// Why a call could not be made, or why it ended.
+var (
+	ErrOffer          = errors.New("the offer cannot be answered") // the caller's fault; the text says what to do
+	ErrAnswer         = errors.New("the answer is of no use")      // the server's fault
+	ErrHangup         = errors.New("hung up")                      // Close, or the peer said goodbye
+	ErrNeverConnected = errors.New("the peer never connected")
+	ErrVanished       = errors.New("the peer vanished")
+	ErrNoMedia        = errors.New("the peer sends no audio")
+	ErrNotReceived    = errors.New("the peer does not receive our audio")
+	ErrHostile        = errors.New("the peer floods the call")
+)
+
+// Label is the name of the data channel. The side that offers opens it; any other channel is closed.
+const Label = "parley"
+
+// closeLimit bounds the closing of a peer connection; it takes milliseconds.
+const closeLimit = 5 * time.Second
+
+// reader is the Read of pion's RTP senders and receivers.
+type reader func([]byte) (int, interceptor.Attributes, error)
+
+// Call is one call. Its methods are safe for concurrent use, Send excepted.
+type Call struct {
+	start    time.Time
+	limits   Timeouts
+	log      *slog.Logger
+	pc       *webrtc.PeerConnection
+	sender   *webrtc.RTPSender
+	out      outgoing
+	channel  *channel
+	up, down media.Relay[media.Packet]
+	controls media.Relay[media.Control]
+	signals  signals
+	claimed  atomic.Bool // the peer connection belongs to Run, or to a Close before it
+	count    counters
+	seen     sightings
+}
+
+// sightings are the times of the vitals, on the session clock.
+type sightings struct {
+	received, sent, reported atomic.Int64
+}
+
+// signals are what pion's callbacks and other goroutines tell Run. Nothing ever waits to tell.
+type signals struct {
+	connected chan struct{} // closed by Run
+	open      atomic.Bool   // connected
+	changed   chan struct{} // look at the state again; room for one
+	tracks    chan incoming
+	ended     chan struct{} // closed by the first end
+	once      sync.Once
+	why       error // set before ended is closed
+}
+
+type counters struct {
+	received, sent, unsent   atomic.Uint64
+	messages, posts, ignored atomic.Uint64
+	loss                     atomic.Uint32 // in 256ths
+}
+
+// Stats are a call's counters. All but Loss only grow.
+type Stats struct {
+	Received        uint64  // RTP packets in
+	Sent            uint64  // RTP packets out
+	Unsent          uint64  // given to Send while there was no connection
+	Loss            float64 // of what we send, as the peer last reported: 0 to 1
+	DroppedMessages uint64  // came faster than Messages was read
+	DroppedPosts    uint64  // refused by Post
+	Ignored         uint64  // messages that were not text or too long, and tracks beyond the bound
+}
+
+func (e *Endpoint) newCall(api *webrtc.API) (*Call, error) {
+	c := &Call{
+		start: time.Now(), limits: e.limits, log: e.log, channel: newChannel(), out: outgoing{id: "audio"},
+		signals: signals{
+			connected: make(chan struct{}), changed: make(chan struct{}, 1),
+			tracks: make(chan incoming, 4), ended: make(chan struct{}),
+		},
+	}
+	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{e.cert}})
+	if err != nil {
+		return nil, fmt.Errorf("make peer connection: %w", err)
+	}
+	c.pc = pc
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { c.look() })
+	pc.OnTrack(func(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
+		select {
+		case c.signals.tracks <- incoming{t, r}:
+		default:
+			c.count.ignored.Add(1)
+		}
+	})
+	pc.OnDataChannel(c.adopt)
+	if c.sender, err = pc.AddTrack(&c.out); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("add track: %w", err)
+	}
+	return c, nil
+}
+
+// look makes Run look at the state of the peer connection. The callbacks' own argument is of no use: they
+// may come in any order.
+func (c *Call) look() {
+	select {
+	case c.signals.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Call) end(why error) {
+	c.signals.once.Do(func() {
+		c.signals.why = why
+		close(c.signals.ended)
+	})
+}
+
+// Connected is closed when both sides can send. It stays open in a call that never connects.
+func (c *Call) Connected() <-chan struct{} { return c.signals.connected }
+
+// Now is the session clock: the time since the call was made.
+func (c *Call) Now() time.Duration { return time.Since(c.start) }
+
+// Up is what the peer sends, in order of arrival: nothing is put in order or repaired. It ends with Run.
+func (c *Call) Up() *media.Relay[media.Packet] { return &c.up }
+
+// Down is what Send really sent. It ends with Run.
+func (c *Call) Down() *media.Relay[media.Packet] { return &c.down }
+
+// Controls is the peer's RTCP, one packet each: pion takes compound datagrams apart. It ends with Run.
+func (c *Call) Controls() *media.Relay[media.Control] { return &c.controls }
+
+// Messages are the peer's text messages, each at most 16 KiB. Up to 64 wait to be read, further ones are
+// dropped and counted. It ends with Run.
+func (c *Call) Messages() media.Source[[]byte] { return media.From(c.channel.inbox) }
+
+// Send sends p at once, under its own sequence number, timestamp and marker; its time, SSRC and payload type
+// are those of the wire. A packet given before the call is connected, or after its end, is counted and
+// forgotten. There is no error: whether the peer is alive and receives is watched by Run. One caller at a
+// time.
+func (c *Call) Send(p media.Packet) {
+	if !c.signals.open.Load() {
+		c.count.unsent.Add(1)
+		return
+	}
+	p.At = c.Now()
+	if !c.out.write(&p) {
+		c.count.unsent.Add(1)
+		return
+	}
+	c.seen.sent.Store(int64(p.At))
+	c.count.sent.Add(1)
+	c.down.Send(p)
+}
+
+// Stats may be read at any time.
+func (c *Call) Stats() Stats {
+	n := &c.count
+	return Stats{
+		Received: n.received.Load(), Sent: n.sent.Load(), Unsent: n.unsent.Load(), Loss: float64(n.loss.Load()) / 256,
+		DroppedMessages: n.messages.Load(), DroppedPosts: n.posts.Load(), Ignored: n.ignored.Load(),
+	}
+}
+
+// Close asks Run to end with ErrHangup. A call that Run has not been called for is freed here; Run then
+// returns at once. It may be called more than once, and from any goroutine.
+func (c *Call) Close() {
+	c.end(ErrHangup)
+	if c.claimed.CompareAndSwap(false, true) {
+		var none sync.WaitGroup
+		c.free(&none)
+	}
+}

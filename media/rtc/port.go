@@ -1,0 +1,116 @@
+package rtc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/pion/ice/v4"
+)
+
+// socketBuffer is asked for each UDP socket; the kernel gives up to its own limit. All calls share the
+// socket, so that one burst of a hundred calls must fit.
+const socketBuffer = 4 << 20
+
+// port is one UDP port number, open on each address that callers may use: a socket on the unspecified
+// address would answer from whichever address the kernel picks.
+type port struct {
+	addr netip.AddrPort
+	mux  *ice.MultiUDPMuxDefault // nil: no port
+}
+
+func (p *port) close() error {
+	if p == nil || p.mux == nil {
+		return nil
+	}
+	return p.mux.Close()
+}
+
+func listen(o Options, logs scopes) (*port, error) {
+	if o.Addr == "" {
+		return &port{}, nil
+	}
+	want, err := net.ResolveUDPAddr("udp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", o.Addr, err)
+	}
+	hosts := []netip.Addr{want.AddrPort().Addr().Unmap()}
+	if want.IP == nil || want.IP.IsUnspecified() {
+		if hosts, err = localAddrs(o.Loopback, want.IP != nil && want.IP.To4() == nil); err != nil {
+			return nil, fmt.Errorf("listen on %q: %w", o.Addr, err)
+		}
+	}
+	conns, err := openAll(hosts, want.Port)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", o.Addr, err)
+	}
+	number := conns[0].LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	p := &port{addr: netip.AddrPortFrom(hosts[0], number)}
+	if len(hosts) > 1 {
+		p.addr = netip.AddrPortFrom(netip.IPv4Unspecified(), number)
+	}
+	muxes := make([]ice.UDPMux, len(conns))
+	for i, c := range conns {
+		muxes[i] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: logs.NewLogger("mux")})
+	}
+	p.mux = ice.NewMultiUDPMuxDefault(muxes...)
+	return p, nil
+}
+
+// localAddrs lists the addresses of this machine that a caller may reach.
+func localAddrs(loopback, v6 bool) ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Addr
+	for _, a := range all {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, _ := netip.AddrFromSlice(n.IP)
+		ip = ip.Unmap()
+		if ip.Is6() && (!v6 || ip.IsLinkLocalUnicast()) || ip.IsLoopback() && !loopback {
+			continue
+		}
+		out = append(out, ip)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("this machine has no network address (loopback is not allowed)")
+	}
+	return out, nil
+}
+
+// openAll opens one socket a host, all with one port number. When the number is ours to choose, one that is
+// taken on some host is given up for another.
+func openAll(hosts []netip.Addr, number int) ([]net.PacketConn, error) {
+	const tries = 8
+	var err error
+	for range tries {
+		var conns []net.PacketConn
+		if conns, err = open(hosts, number); err == nil || number != 0 {
+			return conns, err
+		}
+	}
+	return nil, err
+}
+
+func open(hosts []netip.Addr, number int) ([]net.PacketConn, error) {
+	var conns []net.PacketConn
+	for _, h := range hosts {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(h, uint16(number))))
+		if err != nil {
+			for _, c := range conns {
+				err = errors.Join(err, c.Close())
+			}
+			return nil, err
+		}
+		_ = c.SetReadBuffer(socketBuffer)  // a smaller buffer works too
+		_ = c.SetWriteBuffer(socketBuffer) // likewise
+		number = c.LocalAddr().(*net.UDPAddr).Port
+		conns = append(conns, c)
+	}
+	return conns, nil
+}

@@ -1,0 +1,91 @@
+package rtc
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestWatch runs the timers through stories: each moment is what is known from a second on.
+func TestWatch(t *testing.T) {
+	type moment struct {
+		at       int // seconds
+		peer     peer
+		receives bool // from here on RTP comes in
+		sends    bool // from here on RTP goes out
+		reports  bool // from here on the peer reports
+	}
+	limits := Timeouts{}.orDefault()
+	for _, c := range []struct {
+		name  string
+		story []moment
+		end   int // seconds; zero: not within two minutes
+		want  error
+		warns int
+	}{
+		{"never connects", []moment{{at: 0}}, 15, ErrNeverConnected, 0},
+		{"handshake fails", []moment{{at: 0}, {at: 4, peer: failed}}, 4, ErrNeverConnected, 0},
+		{"closed before it connects", []moment{{at: 0}, {at: 4, peer: closed}}, 4, ErrNeverConnected, 0},
+		{"network lost before it connects", []moment{{at: 0}, {at: 4, peer: down}}, 15, ErrNeverConnected, 0},
+		{"a good call", []moment{{at: 0}, {1, up, true, true, true}}, 0, nil, 0},
+		{"goodbye", []moment{{at: 0}, {1, up, true, true, true}, {50, closed, false, true, false}}, 50, ErrHangup, 0},
+		{"vanishes", []moment{{1, up, true, true, true}, {50, down, false, true, false}}, 60, ErrVanished, 0},
+		{"comes back", []moment{{1, up, true, true, true}, {50, down, false, true, false}, {58, up, true, true, true}}, 0, nil, 0},
+		{"comes back by way of connecting", []moment{{1, up, true, true, true}, {50, down, false, true, false}, {52, connecting, false, true, false}}, 60, ErrVanished, 0},
+		{"breaks", []moment{{1, up, true, true, true}, {50, failed, false, true, false}}, 50, ErrVanished, 0},
+		{"sends nothing", []moment{{1, up, false, true, true}}, 31, ErrNoMedia, 0},
+		{"stops sending", []moment{{1, up, true, true, true}, {50, up, false, true, true}}, 79, ErrNoMedia, 0},
+		{"network and sound lost at different times", []moment{{1, up, true, true, true}, {40, up, false, true, true}, {60, down, false, true, true}, {65, up, false, true, true}}, 95, ErrNoMedia, 0},
+		{"does not receive", []moment{{1, up, true, true, false}}, 16, ErrNotReceived, 1},
+		{"stops receiving", []moment{{1, up, true, true, true}, {50, up, true, true, false}}, 60, ErrNotReceived, 1},
+		{"receives again", []moment{{1, up, true, true, true}, {50, up, true, true, false}, {60, up, true, true, true}, {70, up, true, true, false}}, 80, ErrNotReceived, 2},
+		{"we do not send", []moment{{1, up, true, false, false}}, 0, nil, 0},
+		{"we begin to send late", []moment{{1, up, true, false, false}, {40, up, true, true, false}}, 55, ErrNotReceived, 1},
+		{"we send with breaks", []moment{{1, up, true, true, false}, {10, up, true, false, false}, {20, up, true, true, false}}, 35, ErrNotReceived, 2},
+		{"a report a while", []moment{{1, up, true, true, false}, {8, up, true, true, true}}, 0, nil, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := watch{limits: limits}
+			var v vitals
+			var m moment
+			warns := 0
+			for now := time.Duration(0); now < 2*time.Minute; now += 100 * time.Millisecond {
+				for _, o := range c.story {
+					if time.Duration(o.at)*time.Second <= now {
+						m = o
+					}
+				}
+				v.peer = m.peer
+				if m.receives {
+					v.received = now
+				}
+				if m.sends {
+					v.sent = now
+				}
+				if m.reports && now%(5*time.Second) == 0 {
+					v.reported = now
+				}
+				warn, err := w.step(now, v)
+				if warn {
+					warns++
+				}
+				if err == nil {
+					continue
+				}
+				if at := now.Round(time.Second); !errors.Is(err, c.want) || (at-time.Duration(c.end)*time.Second).Abs() > time.Second {
+					t.Errorf("ended with %v at %v; want %v at %d s", err, now, c.want, c.end)
+				}
+				if warns != c.warns {
+					t.Errorf("%d warnings, want %d", warns, c.warns)
+				}
+				return
+			}
+			if c.want != nil {
+				t.Errorf("did not end; want %v at %d s", c.want, c.end)
+			}
+			if warns != c.warns {
+				t.Errorf("%d warnings, want %d", warns, c.warns)
+			}
+		})
+	}
+}

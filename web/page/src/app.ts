@@ -1,0 +1,188 @@
+// The page: one button, two meters, the words of both sides. It uses the client and nothing else of it.
+
+import { html, LitElement, nothing, type PropertyValues } from "lit";
+import { asText, Conversation, type ConversationEvents } from "./parley.js";
+import { Meters } from "./meters.js";
+import { heroView, latencyView, logView, mark, problemView, status, type View } from "./views.js";
+
+declare global {
+  interface Window {
+    /** The conversation of this page, for tests and for the curious. */
+    parley: Conversation;
+  }
+}
+
+const changes: readonly (keyof ConversationEvents)[] = [
+  "phase", "hello", "state", "transcript", "latency", "problem", "muted", "microphones",
+];
+
+/** How near to its end the transcript must be scrolled to follow new words, in pixels. */
+const near = 80;
+
+/** The page. It renders into itself: its style is the document's. */
+class Page extends LitElement {
+  private readonly conversation = new Conversation();
+  private meters: Meters | undefined;
+  private follow = true;
+  private copied = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    window.parley = this.conversation;
+    for (const name of changes) this.conversation.addEventListener(name, () => this.requestUpdate());
+    addEventListener("pagehide", () => this.conversation.hangup());
+    addEventListener("click", () => {
+      if (this.conversation.problem?.code === "sound-blocked") void this.conversation.unblock();
+    });
+  }
+
+  protected override createRenderRoot(): HTMLElement {
+    return this;
+  }
+
+  protected override firstUpdated(): void {
+    const [you, agent] = this.querySelectorAll<HTMLElement>(".meter .lit");
+    if (you && agent) this.meters = new Meters(this.conversation, you, agent);
+  }
+
+  protected override willUpdate(): void {
+    const log = this.querySelector("main");
+    if (log) this.follow = log.scrollHeight - log.scrollTop - log.clientHeight < near;
+  }
+
+  protected override updated(_: PropertyValues): void {
+    const log = this.querySelector("main");
+    if (log && this.follow) log.scrollTop = log.scrollHeight;
+    if (this.conversation.phase === "talking") this.meters?.start();
+    else this.meters?.stop();
+  }
+
+  protected override render(): View {
+    const c = this.conversation;
+    const begun = c.transcript.length > 0 || c.phase === "talking" || c.phase === "ended";
+    return html`
+      <header>
+        <h1>parley</h1>
+        <p class="status" data-phase=${c.phase} data-state=${c.state}>
+          <i class="dot"></i><span>${status(c.phase, c.state, c.muted, c.reason)}</span>
+        </p>
+        ${latencyView(c.latency)}
+      </header>
+      <main>
+        ${begun ? this.log() : heroView()}
+      </main>
+      <footer>
+        <div role="alert">${problemView(c.problem, {
+          type: () => void c.connect(true),
+          dismiss: () => c.dismiss(),
+        })}</div>
+        ${this.stage()} ${c.phase === "talking" ? this.typing() : nothing} ${this.settings(begun)}
+        <p class="sr" role="status">${this.announcement()}</p>
+      </footer>`;
+  }
+
+  private log(): View {
+    const c = this.conversation;
+    const waiting = c.phase === "talking" && c.state === "thinking";
+    // Not a live region: its words are being spoken aloud, and a reader's voice would go into the microphone.
+    return html`<ol class="log" role="log" aria-live="off" aria-label="Conversation" tabindex="0">
+      ${c.transcript.length === 0 && !waiting ? html`<li class="hint">${c.phase === "talking" ? "Speak now." : "Nothing was said."}</li>` : nothing}
+      ${logView(c.transcript, waiting)}
+    </ol>`;
+  }
+
+  /** The button between the meters. */
+  private stage(): View {
+    const phase = this.conversation.phase;
+    const busy = phase === "asking" || phase === "connecting";
+    const off = phase === "idle" || phase === "ended";
+    const label = off ? "Talk" : busy ? "Cancel" : "Hang up";
+    return html`<div class="stage">
+      ${meter("you", "You")}
+      <button class="main ${off ? "" : "stop"}" aria-busy=${busy} @click=${this.press}>
+        ${mark(off ? "talk" : "hangup")}<span>${label}</span>
+      </button>
+      ${meter("agent", "Agent")}
+    </div>`;
+  }
+
+  private typing(): View {
+    const c = this.conversation;
+    return html`<div class="typing">
+      <button class="quiet mute" aria-pressed=${c.muted} ?disabled=${c.voiceless} @click=${() => c.mute(!c.muted)}>
+        ${mark(c.muted ? "muted" : "talk")}<span>${c.muted ? "Muted" : "Mute"}</span>
+      </button>
+      <form @submit=${this.submit}>
+        <input name="text" maxlength="2000" autocomplete="off" enterkeyhint="send" placeholder="or type" aria-label="Type instead of speaking">
+        <button class="quiet" aria-label="Send">${mark("send")}</button>
+      </form>
+    </div>`;
+  }
+
+  private settings(begun: boolean): View {
+    const c = this.conversation;
+    return html`<div class="settings">
+      <label><span class="sr">Microphone</span>
+        <select @change=${(e: Event) => void c.setMicrophone((e.target as HTMLSelectElement).value)}>
+          <option value="" ?selected=${c.microphone === ""}>System microphone</option>
+          ${c.microphones.map((m, i) => html`
+            <option value=${m.id} ?selected=${m.id === c.microphone}>${m.name || `Microphone ${i + 1}`}</option>`)}
+        </select>
+      </label>
+      ${c.hello ? html`<p class="engines">${[c.hello.stt, c.hello.llm, c.hello.tts].filter(Boolean).join(" · ")}</p>` : nothing}
+      ${begun && c.transcript.length > 0 ? html`<button class="quiet copy" @click=${this.copy}>${this.copied ? "Copied" : "Copy transcript"}</button>` : nothing}
+    </div>`;
+  }
+
+  /** What a screen reader says by itself: only what is not heard anyway. */
+  private announcement(): string {
+    const c = this.conversation;
+    if (this.copied) return "Transcript copied";
+    if (c.phase !== "talking") return c.phase === "idle" ? "" : status(c.phase, c.state, c.muted, c.reason);
+    return c.muted ? "Microphone muted" : "Connected";
+  }
+
+  private readonly press = (): void => {
+    const c = this.conversation;
+    if (c.phase === "idle" || c.phase === "ended") void c.connect();
+    else c.hangup();
+  };
+
+  private readonly submit = (e: SubmitEvent): void => {
+    e.preventDefault();
+    const form = e.target as HTMLFormElement;
+    const text = new FormData(form).get("text");
+    if (typeof text === "string" && this.conversation.send(text)) form.reset();
+  };
+
+  private readonly copy = async (): Promise<void> => {
+    this.copied = await toClipboard(asText(this.conversation.transcript));
+    this.requestUpdate();
+    setTimeout(() => {
+      this.copied = false;
+      this.requestUpdate();
+    }, 2000);
+  };
+}
+
+function meter(side: string, name: string): View {
+  return html`<div class="meter ${side}" aria-hidden="true"><div class="ticks"></div><div class="ticks lit"></div><span>${name}</span></div>`;
+}
+
+/** Copies text; where the page has no clipboard (no HTTPS), by way of a selection. */
+async function toClipboard(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+customElements.define("parley-page", Page);

@@ -1,0 +1,29 @@
+// Reading what arrives on the data channel. Nothing that arrives is trusted: a message that is not JSON,
+// of unknown type or with a missing or mistyped field is no message.
+
+import { shapes, type Message } from "./schema.js";
+
+/** Longer messages are not read. In UTF-16 units. */
+export const longest = 256 * 1024;
+
+/** The message in data, or undefined if it holds none. Unknown fields are ignored. */
+export function parse(data: unknown): Message | undefined {
+  if (typeof data !== "string" || data.length > longest) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+  return isMessage(value) ? value : undefined;
+}
+
+function isMessage(value: unknown): value is Message {
+  if (typeof value !== "object" || value === null || !("type" in value)) return false;
+  const type = value.type;
+  if (typeof type !== "string" || !Object.hasOwn(shapes, type)) return false;
+  const fields = value as Record<string, unknown>;
+  return Object.entries(shapes[type as keyof typeof shapes]).every(
+    ([name, kind]) => Object.hasOwn(fields, name) && typeof fields[name] === kind,
+  );
+}

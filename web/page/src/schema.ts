@@ -1,0 +1,78 @@
+// Made from web/schema.go by a test: go test ./web/page -run TestSchema -update. Do not edit.
+
+/** The data channel that carries the messages. */
+export const label = "parley";
+
+export interface Hello {
+  type: "hello";
+  session: string;
+  build: string;
+  stt: string;
+  llm: string;
+  tts: string;
+}
+
+export interface State {
+  type: "state";
+  state: string;
+  atMs: number;
+}
+
+export interface User {
+  type: "user";
+  turn: number;
+  text: string;
+  final: boolean;
+}
+
+export interface Said {
+  type: "agent";
+  turn: number;
+  heard: string;
+  generated: string;
+  done: boolean;
+  interrupted: boolean;
+}
+
+export interface Latency {
+  type: "latency";
+  turn: number;
+  totalMs: number;
+  endpointMs: number;
+  textMs: number;
+  tokenMs: number;
+  phraseMs: number;
+  audioMs: number;
+}
+
+export interface Trouble {
+  type: "error";
+  code: string;
+  text: string;
+  fatal: boolean;
+}
+
+export interface Ended {
+  type: "ended";
+  reason: string;
+}
+
+export interface Command {
+  type: "text" | "mute" | "hangup";
+  text?: string;
+  on?: boolean;
+}
+
+/** What the server sends. */
+export type Message = Hello | State | User | Said | Latency | Trouble | Ended;
+
+/** The fields of each message beside its type, for checking what arrives. */
+export const shapes = {
+  hello: { session: "string", build: "string", stt: "string", llm: "string", tts: "string" },
+  state: { state: "string", atMs: "number" },
+  user: { turn: "number", text: "string", final: "boolean" },
+  agent: { turn: "number", heard: "string", generated: "string", done: "boolean", interrupted: "boolean" },
+  latency: { turn: "number", totalMs: "number", endpointMs: "number", textMs: "number", tokenMs: "number", phraseMs: "number", audioMs: "number" },
+  error: { code: "string", text: "string", fatal: "boolean" },
+  ended: { reason: "string" },
+} as const;

@@ -1,0 +1,68 @@
+// The transcript: what was said by whom, in order of turns. Pure: each message makes a new list.
+
+import type { Message } from "./schema.js";
+
+/** What one side said in one turn. */
+export interface Line {
+  readonly turn: number;
+  readonly who: "you" | "agent";
+  /** You: the words recognized. Agent: the words heard so far. */
+  readonly text: string;
+  /** Agent: words written but not heard yet, or never. */
+  readonly rest: string;
+  /** No more will come. A line of yours that is not done may still change. */
+  readonly done: boolean;
+  /** Agent: you cut in, and rest was never heard. */
+  readonly interrupted: boolean;
+}
+
+/** The oldest lines beyond this number are forgotten. */
+export const most = 1000;
+
+/** The transcript with what a message adds to it: the same list if that is nothing. */
+export function apply(lines: readonly Line[], m: Message): readonly Line[] {
+  switch (m.type) {
+    case "user":
+      return put(lines, { turn: m.turn, who: "you", text: m.text.trim(), rest: "", done: m.final, interrupted: false });
+    case "agent":
+      return put(lines, {
+        turn: m.turn,
+        who: "agent",
+        ...split(m.heard, m.generated),
+        done: m.done || m.interrupted,
+        interrupted: m.interrupted,
+      });
+    default:
+      return lines;
+  }
+}
+
+/** The transcript as plain text, one line a turn of one side. What was never heard is left out. */
+export function asText(lines: readonly Line[]): string {
+  return lines
+    .filter((l) => l.text !== "" || l.interrupted)
+    .map((l) => [l.who === "you" ? "You:" : "Agent:", l.text, l.interrupted ? "(interrupted)" : ""].filter(Boolean).join(" "))
+    .join("\n");
+}
+
+/** Divides an answer into what was heard and the rest. The spaces between stay with the rest. */
+function split(heard: string, generated: string): { text: string; rest: string } {
+  const text = heard.trim();
+  const all = generated.trim();
+  return { text, rest: all.startsWith(text) ? all.slice(text.length) : "" };
+}
+
+function put(lines: readonly Line[], line: Line): readonly Line[] {
+  const at = lines.findIndex((l) => order(l) >= order(line));
+  const old = at < 0 ? undefined : lines[at];
+  const replaces = old !== undefined && order(old) === order(line);
+  const list = [...lines];
+  const empty = line.text === "" && line.rest === "" && line.done;
+  list.splice(at < 0 ? lines.length : at, replaces ? 1 : 0, ...(empty ? [] : [line]));
+  return list.slice(-most);
+}
+
+/** In a turn the caller speaks first. */
+function order(l: Line): number {
+  return l.turn * 2 + (l.who === "you" ? 0 : 1);
+}
