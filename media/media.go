@@ -29,7 +29,7 @@ type Packet struct {
 	Payload []byte
 }
 
-// Control is one RTCP datagram (a compound packet, after SRTCP) beside the packets.
+// Control is one RTCP packet beside the audio, as SRTCP gave it: compound datagrams are taken apart.
 type Control struct {
 	At  time.Duration
 	Up  bool // came from the caller
