@@ -212,13 +212,7 @@ func (r *reply) said(sent time.Duration, done bool) Said {
 // heard cuts the text at what was sent: at the words' own times, else in proportion, at a word.
 func (r *made) heard(text string, sent time.Duration) string {
 	if len(r.words) > 0 {
-		var heard []string
-		for _, w := range r.words {
-			if (w.Start+w.End)/2 <= sent {
-				heard = append(heard, w.Text)
-			}
-		}
-		return strings.Join(heard, " ")
+		return firstWords(text, r.words, sent)
 	}
 	if r.audio == 0 || sent == 0 {
 		return ""
@@ -228,6 +222,23 @@ func (r *made) heard(text string, sent time.Duration) string {
 		return text
 	}
 	return text[:max(0, strings.LastIndexByte(text[:n+1], ' '))]
+}
+
+// firstWords are the words whose middle was sent. A voice may write them otherwise than the text does, and
+// without its punctuation: where both have as many, the text's are taken.
+func firstWords(text string, words []tts.Word, sent time.Duration) string {
+	n := 0
+	for n < len(words) && (words[n].Start+words[n].End)/2 <= sent {
+		n++
+	}
+	written := strings.Fields(text)
+	if len(written) < len(words) {
+		written = written[:0]
+		for _, w := range words {
+			written = append(written, w.Text)
+		}
+	}
+	return strings.Join(written[:n], " ")
 }
 
 // stage knows which reply has the playout.

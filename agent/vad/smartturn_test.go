@@ -50,8 +50,8 @@ func TestSmartTurnTellsWholeFromCut(t *testing.T) {
 		}
 	}
 	t.Logf("of %d sentences: %d whole ones finished, %d cut ones unfinished", n, whole, cut)
-	if n < 30 || whole*100 < 85*n || cut*100 < 60*n {
-		t.Error("want 85 % and 60 % of at least 30")
+	if n < 30 || whole*100 < 75*n || cut*100 < 65*n {
+		t.Error("want 75 % and 65 % of at least 30")
 	}
 }
 

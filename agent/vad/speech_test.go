@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,15 +26,23 @@ func model(t testing.TB, file string) string {
 	return filepath.Join(models.Dir(), file)
 }
 
-// speech is human speech of the given lengths.
+// speech is human speech of the given lengths, of at least 2 s.
 func speech(t testing.TB, min, max time.Duration) []corpus.Utterance {
 	t.Helper()
-	us, err := corpus.Load(min, max)
+	all, err := human()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var us []corpus.Utterance
+	for _, u := range all {
+		if d := u.Duration(); d >= min && d <= max {
+			us = append(us, u)
+		}
+	}
 	return us
 }
+
+var human = sync.OnceValues(func() ([]corpus.Utterance, error) { return corpus.Load(2*time.Second, 8*time.Second) })
 
 // mix changes the level of pcm by gain (dB) and adds white noise of the given level (dBFS).
 func mix(pcm []int16, gain, noise float64) []int16 {

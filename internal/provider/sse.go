@@ -35,6 +35,7 @@ type Events struct {
 	data   []byte
 	lines  int // of data
 	typ    string
+	began  bool   // the event has data
 	skipLF bool   // the last line ended with a CR, whose LF may follow
 	ended  error  // what ended the reading
 	any    bool   // there was an event
@@ -50,60 +51,70 @@ func NewEvents(r io.Reader) *Events {
 // JSON object. The error is io.EOF at the end of the stream, io.ErrUnexpectedEOF if that is inside an event
 // whose data is no whole JSON value, or the reader's.
 func (e *Events) Next() (Event, error) {
-	e.data, e.lines, e.typ = e.data[:0], 0, ""
-	began := false
+	e.data, e.lines, e.typ, e.began = e.data[:0], 0, "", false
 	for e.ended == nil {
 		e.ended = e.read()
 		if e.ended != nil && e.ended != io.EOF {
 			break
 		}
 		if len(e.line) == 0 {
-			if e.ended == nil && began && e.typ != Stray {
+			if e.blank() {
 				return e.event()
-			}
-			if !began {
-				e.typ = ""
 			}
 			continue
 		}
-		stray := e.typ == Stray || opening(e.line) && !began
-		switch name, value := field(e.line); {
-		case stray:
-			e.typ, began = Stray, true
-			e.add(e.line)
-			if len(e.data) >= MaxErrorBody {
-				return e.event()
-			}
-		case name == "data":
-			began = began || len(value) > 0
-			e.add(value)
-		case name == "event":
-			e.typ = string(value)
-		case name == "error":
-			e.typ, began = "error", true
-			e.add(value)
-		case name != "" && e.hint == "":
-			e.hint = string(e.line[:min(len(e.line), maxText)])
-		}
+		e.take()
 		if len(e.data) > MaxEvent {
 			e.ended = errTooLong
 			break
 		}
-		if began && e.whole() {
+		if e.began && e.whole() {
 			return e.event()
 		}
 	}
-	return e.last(began)
+	return e.last()
+}
+
+// blank reports whether a blank line ends an event. A stray body may have some in it.
+func (e *Events) blank() bool {
+	if !e.began {
+		e.typ = ""
+	}
+	return e.began && e.ended == nil && e.typ != Stray
+}
+
+// take takes a line of an event.
+func (e *Events) take() {
+	if e.typ == Stray || opening(e.line) && !e.began {
+		e.typ, e.began = Stray, true
+		e.add(e.line)
+		return
+	}
+	switch name, value := field(e.line); {
+	case name == "data":
+		e.began = e.began || len(value) > 0
+		e.add(value)
+	case name == "event":
+		e.typ = string(value)
+	case name == "error":
+		e.typ, e.began = "error", true
+		e.add(value)
+	case name != "" && e.hint == "":
+		e.hint = string(e.line[:min(len(e.line), maxText)])
+	}
 }
 
 // last is what is left when the reading has ended.
-func (e *Events) last(began bool) (Event, error) {
+func (e *Events) last() (Event, error) {
+	if e.ended != io.EOF {
+		return Event{}, e.ended
+	}
 	switch {
-	case e.ended == io.EOF && began && (e.typ == Stray || e.typ == "error" || json.Valid(e.data)):
+	case e.began && (e.typ == Stray || e.typ == "error" || json.Valid(e.data)):
 		return e.event()
-	case e.ended == io.EOF && began:
+	case e.began:
 		e.ended = io.ErrUnexpectedEOF
-	case e.ended == io.EOF && !e.any && e.hint != "":
+	case !e.any && e.hint != "":
 		e.typ, e.data = Stray, append(e.data[:0], e.hint...)
 		return e.event()
 	}
@@ -127,7 +138,7 @@ func (e *Events) add(line []byte) {
 // whole reports whether the data can have no further line. Of an event in many lines, which would have to
 // be looked at as often, it is not asked: its blank line comes.
 func (e *Events) whole() bool {
-	if string(e.data) == "[DONE]" {
+	if string(e.data) == "[DONE]" || e.typ == Stray && len(e.data) >= MaxErrorBody {
 		return true
 	}
 	end := bytes.TrimRight(e.data, " \t")

@@ -159,12 +159,20 @@ func possible(d llm.Delta) error {
 		return fmt.Errorf("text %q is not whole characters", d.Text)
 	case d.End != "" && !slices.Contains([]llm.Reason{llm.Stop, llm.Length, llm.Filter, llm.Tools}, d.End):
 		return fmt.Errorf("unknown end %q", d.End)
-	case d.Call != nil && (d.Call.ID == "" || d.Call.Name == ""):
-		return fmt.Errorf("call %+v lacks an ID or a name", *d.Call)
-	case d.Call != nil && !json.Valid(d.Call.Arguments):
-		return fmt.Errorf("arguments %q are not JSON", d.Call.Arguments)
+	case d.Call != nil:
+		return callable(*d.Call)
 	case d.Usage != nil && (d.Usage.Prompt < 0 || d.Usage.Completion < 0 || d.Usage.Cached < 0):
 		return fmt.Errorf("usage %+v", *d.Usage)
+	}
+	return nil
+}
+
+func callable(c llm.Call) error {
+	if c.ID == "" || c.Name == "" {
+		return fmt.Errorf("call %+v lacks an ID or a name", c)
+	}
+	if !json.Valid(c.Arguments) {
+		return fmt.Errorf("arguments %q are not JSON", c.Arguments)
 	}
 	return nil
 }
