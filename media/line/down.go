@@ -65,7 +65,8 @@ func NewDown(rate int, send func(media.Packet)) (*Down, error) {
 // Speech is one packet a frame. The first of a talk spurt has the marker and comes from a reset encoder, so
 // that it depends on nothing sent before. After speech twelve frames of silence are really encoded, which calms the
 // listener's decoder, then one packet of one byte announces the pause (DTX), and from there one encoded frame of silence
-// every 400 ms keeps the path open. RTP time follows f.At; numbers count packets.
+// every 400 ms keeps the path open, each with such a packet behind it: without, a browser takes what does not come for
+// lost and conceals it (3 to 5 % of a call). RTP time follows f.At; numbers count packets.
 func (d *Down) Write(f media.Frame) {
 	n := copy(d.pcm, f.PCM)
 	clear(d.pcm[n:])
@@ -75,7 +76,7 @@ func (d *Down) Write(f media.Frame) {
 		return
 	case pause < 0, pause > 0 && pause%keepalive == 0:
 		d.encode(f.At, noSound, false)
-	case pause == 0:
+	case pause == 0, pause%keepalive == 1 && pause > 1:
 		d.emit(media.Packet{Time: d.clock(f.At), Level: noSound, Payload: d.buf[:d.enc.Quiet(d.buf[:])]})
 	}
 	d.quiet++

@@ -38,14 +38,14 @@ func (k *ticker) write(n int, pcm []int16) {
 func TestSilenceCostsAFrameEach400ms(t *testing.T) {
 	k := newTicker(t)
 	k.write(500, nil)
-	if st := k.Stats(); len(k.sent) != 25 || st.Packets != 25 || st.Spurts != 0 || st.Audible || st.Level != noSound {
+	if st := k.Stats(); len(k.sent) != 50 || st.Packets != 50 || st.Spurts != 0 || st.Audible || st.Level != noSound {
 		t.Fatalf("%d packets in 10 s of silence, %+v", len(k.sent), st)
 	}
 	for i, p := range k.sent {
-		if k.tick[i] != 20*i || p.Seq != k.sent[0].Seq+uint16(i) || p.Time != k.sent[0].Time+uint32(19200*i) {
+		if tick := 20*(i/2) + i%2; k.tick[i] != tick || p.Seq != k.sent[0].Seq+uint16(i) || p.Time != k.sent[0].Time+uint32(960*tick) {
 			t.Errorf("packet %d: tick %d, number +%d, time +%d", i, k.tick[i], p.Seq-k.sent[0].Seq, p.Time-k.sent[0].Time)
 		}
-		if len(p.Payload) < 2 || len(p.Payload) > 100 || p.Marker {
+		if pause := len(p.Payload) == 1; pause != (i%2 == 1) || len(p.Payload) > 100 || p.Marker {
 			t.Errorf("packet %d: %d bytes, marker %v", i, len(p.Payload), p.Marker)
 		}
 	}
@@ -59,9 +59,9 @@ func TestSpurt(t *testing.T) {
 	k.write(1, speech(0, media.SpeakRate)[:100]) // the rest of the frame is silence
 	k.write(5, nil)
 	k.write(2, append(speech(0, media.SpeakRate), 1, 2, 3)) // what is beyond the frame is not sent
-	ticks := []int{0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,  // speech
+	ticks := []int{0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,  // speech
 		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, // twelve frames and the end
-		49, 69, 77, 78, 79, 80, 81, 82, 83, 84}
+		49, 50, 69, 70, 77, 78, 79, 80, 81, 82, 83, 84}
 	if len(k.sent) != len(ticks) {
 		t.Fatalf("%d packets at %v", len(k.sent), k.tick)
 	}
@@ -73,7 +73,7 @@ func TestSpurt(t *testing.T) {
 		if want := n == 7 || n == 77 || n == 83; p.Marker != want {
 			t.Errorf("tick %d: marker %v", n, p.Marker)
 		}
-		if short := len(p.Payload) == 1; short != (n == 29) {
+		if short := len(p.Payload) == 1; short != (n == 1 || n == 29 || n == 50 || n == 70) {
 			t.Errorf("tick %d: %d bytes", n, len(p.Payload))
 		}
 		if audible := p.Level < noSound; audible != (n >= 7 && n < 17 || n == 77 || n >= 83) {
