@@ -25,24 +25,39 @@ func windows(pcm []int16, rate int) (levels []float64, step int) {
 	return levels, step
 }
 
-// Trim cuts pcm at the first and behind the last 10 ms that are above −45 dBFS. The result shares its memory.
+// Trim cuts pcm where its level first passes −45 dBFS, and behind where it last does. A click of 10 ms does not count: two
+// of three such steps must be above. The result shares pcm's memory.
 func Trim(pcm []int16, rate int) []int16 {
 	levels, step := windows(pcm, rate)
-	loud := func(l float64) bool { return l > edgeLevel }
-	first := slices.IndexFunc(levels, loud)
+	first, last := -1, 0
+	for i, l := range levels {
+		if l > edgeLevel && loud(levels, i, 1) && first < 0 {
+			first = i
+		}
+		if l > edgeLevel && loud(levels, i, -1) {
+			last = i
+		}
+	}
 	if first < 0 {
 		return nil
-	}
-	last := len(levels) - 1
-	for !loud(levels[last]) {
-		last--
 	}
 	return pcm[first*step : min(len(pcm), (last+1)*step)]
 }
 
-// Normalize is pcm without its offset and with its speech (the windows within 25 dB of the loudest) at dBFS, or
-// a little less where a peak would clip.
+// loud says whether one of the two steps next to i in a direction is loud too.
+func loud(levels []float64, i, direction int) bool {
+	for k := range 2 {
+		if j := i + (k+1)*direction; j >= 0 && j < len(levels) && levels[j] > edgeLevel {
+			return true
+		}
+	}
+	return false
+}
+
+// Normalize is pcm without what is below 70 Hz (some recordings rumble louder than their pauses are) and with its speech,
+// the steps of 10 ms within 25 dB of the loudest, at dBFS, or a little less where a peak would clip.
 func Normalize(pcm []int16, rate int, dBFS float64) []int16 {
+	pcm = highPass(pcm, rate)
 	levels, _ := windows(pcm, rate)
 	if len(levels) == 0 {
 		return nil
@@ -55,18 +70,33 @@ func Normalize(pcm []int16, rate int, dBFS float64) []int16 {
 			n++
 		}
 	}
-	var mean float64
-	for _, s := range pcm {
-		mean += float64(s) / float64(len(pcm))
-	}
 	top := 1.0
 	for _, s := range pcm {
-		top = max(top, math.Abs(float64(s)-mean))
+		top = max(top, math.Abs(float64(s)))
 	}
 	gain := min(math.Pow(10, dBFS/20)/math.Sqrt(power/n), peak/top)
-	out := make([]int16, len(pcm))
 	for i, s := range pcm {
-		out[i] = int16(math.Round((float64(s) - mean) * gain))
+		pcm[i] = int16(math.Round(float64(s) * gain))
+	}
+	return pcm
+}
+
+// highPass is a Butterworth filter of second order at 70 Hz (RBJ's cookbook), which begins as if pcm's first sample had
+// been there for ever.
+func highPass(pcm []int16, rate int) []int16 {
+	if len(pcm) == 0 {
+		return nil
+	}
+	w := 2 * math.Pi * 70 / float64(rate)
+	alpha, cos := math.Sin(w)/math.Sqrt2, math.Cos(w)
+	out := make([]int16, len(pcm))
+	x1, x2 := float64(pcm[0]), float64(pcm[0])
+	var y1, y2 float64
+	for i, s := range pcm {
+		x := float64(s)
+		y := ((1+cos)/2*(x-2*x1+x2) + 2*cos*y1 - (1-alpha)*y2) / (1 + alpha)
+		x1, x2, y1, y2 = x, x1, y, y1
+		out[i] = int16(max(math.MinInt16, min(math.MaxInt16, math.Round(y))))
 	}
 	return out
 }

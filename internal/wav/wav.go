@@ -1,4 +1,4 @@
-// Package wav reads and writes WAV files as mono 16-bit audio.
+// Package wav reads and writes WAV files as mono 16-bit audio, and measures how loud it is.
 //
 // It reads what people have: PCM of 8, 16, 24 and 32 bits and 32-bit floats, plain or WAVE_FORMAT_EXTENSIBLE,
 // any number of channels (averaged to one), any rate, foreign chunks, headers that a crash or a pipe left without

@@ -58,8 +58,8 @@ func TestSpurt(t *testing.T) {
 	k.write(60, nil)
 	k.write(1, speech(0, media.SpeakRate)[:100]) // the rest of the frame is silence
 	k.write(5, nil)
-	k.write(2, append(speech(0, media.SpeakRate), 1, 2, 3)) // what is beyond the frame is not sent
-	ticks := []int{0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,  // speech
+	k.write(2, append(speech(0, media.SpeakRate), 1, 2, 3))   // what is beyond the frame is not sent
+	ticks := []int{0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, // speech
 		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, // twelve frames and the end
 		49, 50, 69, 70, 77, 78, 79, 80, 81, 82, 83, 84}
 	if len(k.sent) != len(ticks) {

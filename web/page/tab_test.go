@@ -25,7 +25,7 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
 
 // patience is how long a test waits for the page. Generous: the machine may be busy.
-const patience = 30 * time.Second
+const patience = 12 * time.Second
 
 // localPeers lets two peer connections of one page find each other.
 var localPeers = chromedp.Flag("webrtc-ip-handling-policy", "default")
@@ -67,6 +67,7 @@ func open(t testing.TB, b context.Context, url string) *tab {
 		t.Fatal(err)
 	}
 	p := &tab{TB: t, ctx: ctx}
+	p.allocate()
 	p.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: string(script)})
 		return err
@@ -81,9 +82,19 @@ func open(t testing.TB, b context.Context, url string) *tab {
 	return p
 }
 
+// allocate makes the tab. It lives as long as the context of this first call: one without a deadline.
+func (p *tab) allocate() {
+	p.Helper()
+	if err := chromedp.Do(p.ctx); err != nil {
+		p.Fatal(err)
+	}
+}
+
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.Helper()
-	if err := chromedp.Do(p.ctx, steps...); err != nil {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -91,7 +102,9 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // run evaluates an expression, waits for a promise, and forgets the value.
 func (p *tab) run(js string) {
 	p.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Evaluate[chromedp.Void](js, chromedp.EvalAwaitPromise)); err != nil {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](js, chromedp.EvalAwaitPromise)); err != nil {
 		p.Fatalf("%s: %v", js, err)
 	}
 }
@@ -99,7 +112,9 @@ func (p *tab) run(js string) {
 // text is the value of an expression as a string, blanks trimmed and joined.
 func (p *tab) text(js string) string {
 	p.Helper()
-	s, err := chromedp.Run(p.ctx, chromedp.Evaluate[string]("Promise.resolve("+js+").then((v) => String(v ?? \"\"))", chromedp.EvalAwaitPromise))
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.Evaluate[string]("Promise.resolve("+js+").then((v) => String(v ?? \"\"))", chromedp.EvalAwaitPromise))
 	if err != nil {
 		p.Fatalf("%s: %v", js, err)
 	}
@@ -143,12 +158,14 @@ func (p *tab) talk() {
 	p.wait(`parley.phase === "talking"`)
 }
 
-// look emulates a scheme of colors and a width.
+// look emulates a scheme of colors and a width, without motion: no picture shows half of a transition.
 func (p *tab) look(scheme string, width int64) {
 	p.Helper()
 	p.do(chromedp.EmulateViewport(width, 760), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			Features: []*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+			},
 		})
 		return err
 	}))
@@ -157,7 +174,9 @@ func (p *tab) look(scheme string, width int64) {
 // shot takes a picture into the folder that PARLEY_SHOTS names; without one it is only taken.
 func (p *tab) shot(name string) {
 	p.Helper()
-	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.Fatal(err)
 	}

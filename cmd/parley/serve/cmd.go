@@ -22,26 +22,26 @@ type Cmd struct {
 	Persona `embed:"" group:"Agent:"`
 	Timing  `embed:"" group:"Turn-taking:"`
 
-	LogLevel slog.Level `group:"Log:" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. What is said is logged at debug only."`
+	LogLevel slog.Level `group:"Log:" default:"info" help:"debug, info, warn or error. What is said is logged at debug only."`
 	LogJSON  bool       `group:"Log:" help:"Log as JSON, an object a line."`
 }
 
 // Network is where callers are answered.
 type Network struct {
-	Listen      string        `default:"127.0.0.1:8321" placeholder:"HOST:PORT" help:"Serve the page and the signaling here."`
-	Media       string        `default:"auto" placeholder:"HOST:PORT" help:"The one UDP port for everybody's audio. auto: the host of --listen and port 7882, or any free one if that is taken."`
+	Listen      string        `default:"127.0.0.1:8321" help:"Serve the page and the signaling here."`
+	Media       string        `default:"auto" help:"The one UDP port for everybody's audio. auto: the host of --listen and port 7882, or any free one if that is taken."`
 	PublicIP    []netip.Addr  `name:"public-ip" placeholder:"IP" help:"Tell callers to send audio to this address instead of the machine's own: for a machine behind a 1:1 NAT."`
 	TLS         string        `name:"tls" placeholder:"self|CERT,KEY" help:"Serve HTTPS: with a certificate made now (self), or with these two PEM files. Browsers give a page its microphone only over HTTPS or from this computer."`
-	MaxSessions int           `default:"0" placeholder:"N" help:"How many callers at once; the next is told to come again. 0: what this machine can carry with these engines."`
+	MaxSessions int           `default:"0" help:"How many callers at once; the next is told to come again. 0: what this machine can carry with these engines."`
 	Vanish      time.Duration `default:"15s" help:"How long a caller may be out of reach before the call is ended."`
 }
 
 // Engines are the parts of a conversation that can be swapped.
 type Engines struct {
-	STT    string `name:"stt" default:"local" placeholder:"NAME:OPTIONS" help:"Speech to text: ${stt}."`
-	LLM    string `name:"llm" default:"local" placeholder:"NAME:OPTIONS" help:"Language model: ${llm}."`
-	TTS    string `name:"tts" default:"local" placeholder:"NAME:OPTIONS" help:"Text to speech: ${tts}. Options are key=value pairs, separated by commas; a comma in a value is written \\,."`
-	VAD    string `name:"vad" default:"neural" placeholder:"NAME:OPTIONS" help:"Voice activity: ${vad}."`
+	STT    string `name:"stt" default:"local" help:"Speech to text: ${stt}."`
+	LLM    string `name:"llm" default:"local" help:"Language model: ${llm}."`
+	TTS    string `name:"tts" default:"local" help:"Text to speech: ${tts}. Options are key=value pairs, separated by commas; a comma in a value is written \\,."`
+	VAD    string `name:"vad" default:"neural" help:"Voice activity: ${vad}."`
 	Models string `placeholder:"DIR" type:"path" env:"PARLEY_MODELS" help:"Where the models of the local engines are kept. Default: parley/models in the user's cache folder."`
 	Fetch  bool   `default:"true" negatable:"" help:"Fetch models that are missing before serving."`
 }
@@ -50,7 +50,7 @@ type Engines struct {
 type Persona struct {
 	Prompt    string `placeholder:"TEXT" help:"The language model's instructions. Default: a friendly assistant."`
 	Greeting  string `placeholder:"TEXT" help:"What is said first; - for nothing. Default: a short hello."`
-	MaxTokens int    `default:"160" placeholder:"N" help:"The longest answer, in tokens."`
+	MaxTokens int    `default:"160" help:"The longest answer, in tokens."`
 }
 
 // Timing is the part of turn.Config that flags set.
@@ -68,7 +68,7 @@ type Timing struct {
 func (*Cmd) Help() string {
 	return `Without flags everything runs on this computer: nothing is sent anywhere and no key is needed.
 
-Flags can be set by environment too (PARLEY_SERVE_LISTEN for --listen) and in a YAML file (see --config).`
+Flags can be set by environment too (PARLEY_LISTEN for --listen) and in a YAML file (see --config).`
 }
 
 func (c *Cmd) profile() agent.Profile {

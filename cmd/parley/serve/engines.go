@@ -28,7 +28,8 @@ type kit struct {
 	log     *slog.Logger
 	out     io.Writer
 	closers []func() error
-	slots   int // callers that the local language model serves at once
+	slots   int        // callers that the local language model serves at once
+	chosen  models.Set // what the engines need, as it was decided before memory was taken by them
 }
 
 func (k *kit) dir() string {
@@ -74,15 +75,15 @@ type ears struct {
 type engine[T any] struct {
 	name    string
 	about   string
-	needs   func() (set models.Set, why string)
+	needs   func(s *spec) (set models.Set, why string)
 	percore float64 // callers a core can carry with it
 	open    func(ctx context.Context, k *kit, s *spec) (T, error)
 }
 
-func nothing() (models.Set, string) { return 0, "" }
+func nothing(*spec) (models.Set, string) { return 0, "" }
 
-func need(set models.Set) func() (models.Set, string) {
-	return func() (models.Set, string) { return set, "" }
+func need(set models.Set) func(*spec) (models.Set, string) {
+	return func(*spec) (models.Set, string) { return set, "" }
 }
 
 // find is the row that a flag's value names.
@@ -120,50 +121,76 @@ func Vars() kong.Vars {
 	return kong.Vars{"stt": about(recognizers), "llm": about(languageModels), "tts": about(voices), "vad": about(detectors)}
 }
 
+// chosen is the rows that the flags name, each with its options.
+type chosen struct {
+	stt     engine[stt.Recognizer]
+	llm     engine[llm.Model]
+	tts     engine[tts.Voice]
+	vad     engine[ears]
+	options struct{ stt, llm, tts, vad *spec }
+}
+
+func choose(f Engines) (c chosen, err error) {
+	var errs [4]error
+	c.stt, c.options.stt, errs[0] = find(recognizers, "stt", f.STT)
+	c.llm, c.options.llm, errs[1] = find(languageModels, "llm", f.LLM)
+	c.tts, c.options.tts, errs[2] = find(voices, "tts", f.TTS)
+	c.vad, c.options.vad, errs[3] = find(detectors, "vad", f.VAD)
+	return c, errors.Join(errs[:]...)
+}
+
+// names are the engines without their options.
+func (c chosen) names() Engines {
+	return Engines{STT: c.stt.name, LLM: c.llm.name, TTS: c.tts.name, VAD: c.vad.name}
+}
+
+// needs is what they ask of this computer.
+func (c chosen) needs() Needs {
+	n := Needs{Names: c.names()}
+	for _, row := range []func() (models.Set, string){
+		func() (models.Set, string) { return c.stt.needs(c.options.stt) },
+		func() (models.Set, string) { return c.llm.needs(c.options.llm) },
+		func() (models.Set, string) { return c.tts.needs(c.options.tts) },
+		func() (models.Set, string) { return c.vad.needs(c.options.vad) },
+	} {
+		set, why := row()
+		n.Models |= set
+		n.Why += why
+	}
+	n.Callers = max(1, int(min(c.stt.percore, c.llm.percore, c.tts.percore, c.vad.percore)*float64(runtime.NumCPU())))
+	return n
+}
+
 // open opens the engines that the flags name, fetching first what they need.
 func (k *kit) open(ctx context.Context, f Engines) (*engines, error) {
-	r, rs, err1 := find(recognizers, "stt", f.STT)
-	m, ms, err2 := find(languageModels, "llm", f.LLM)
-	v, vs, err3 := find(voices, "tts", f.TTS)
-	d, ds, err4 := find(detectors, "vad", f.VAD)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	c, err := choose(f)
+	if err != nil {
 		return nil, err
 	}
-	want, why := rowNeeds(r.needs, m.needs, v.needs, d.needs)
-	if why != "" {
-		fmt.Fprintln(k.out, why)
+	n := c.needs()
+	if n.Why != "" {
+		fmt.Fprintln(k.out, n.Why)
 	}
-	if err := k.ensure(ctx, want); err != nil {
+	if err := k.ensure(ctx, n.Models); err != nil {
 		return nil, err
 	}
-	e := &engines{names: Engines{STT: rs.name, LLM: ms.name, TTS: vs.name, VAD: ds.name}}
-	e.capacity = max(1, int(min(r.percore, m.percore, v.percore, d.percore)*float64(runtime.NumCPU())))
-	k.slots = e.capacity
+	e := &engines{names: n.Names, capacity: n.Callers}
+	k.slots, k.chosen = n.Callers, n.Models
 	var ear ears
-	var err error
-	if ear, err = opened(ctx, k, d, ds); err != nil {
+	if ear, err = opened(ctx, k, c.vad, c.options.vad); err != nil {
 		return nil, err
 	}
 	e.detector, e.finisher = ear.detector, ear.finisher
-	if e.recognizer, err = opened(ctx, k, r, rs); err != nil {
+	if e.recognizer, err = opened(ctx, k, c.stt, c.options.stt); err != nil {
 		return nil, err
 	}
-	if e.voice, err = opened(ctx, k, v, vs); err != nil {
+	if e.voice, err = opened(ctx, k, c.tts, c.options.tts); err != nil {
 		return nil, err
 	}
-	if e.model, err = opened(ctx, k, m, ms); err != nil {
+	if e.model, err = opened(ctx, k, c.llm, c.options.llm); err != nil {
 		return nil, err
 	}
 	return e, nil
-}
-
-func rowNeeds(rows ...func() (models.Set, string)) (want models.Set, why string) {
-	for _, needs := range rows {
-		set, w := needs()
-		want |= set
-		why += w
-	}
-	return want, why
 }
 
 // opened opens one engine. Options that it does not know are told before it is loaded, where it can be.

@@ -97,17 +97,9 @@ func (c *Cmd) announce(k *kit, scheme string, http net.Addr, audio netip.AddrPor
 
 // endpoint opens the UDP port for audio.
 func (c *Cmd) endpoint(log *slog.Logger) (*rtc.Endpoint, error) {
-	addr := c.Media
-	auto := addr == "auto"
-	if auto {
-		host, _, err := net.SplitHostPort(c.Listen)
-		if err != nil {
-			return nil, fmt.Errorf("--listen %s: %w", c.Listen, err)
-		}
-		if host == "localhost" {
-			host = "127.0.0.1"
-		}
-		addr = net.JoinHostPort(host, strconv.Itoa(mediaPort))
+	addr, auto, err := c.Audio()
+	if err != nil {
+		return nil, err
 	}
 	o := rtc.Options{Addr: addr, Public: c.PublicIP, Loopback: true, Timeouts: rtc.Timeouts{Vanish: c.Vanish}, Logger: log}
 	e, err := rtc.Listen(o)

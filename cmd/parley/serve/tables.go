@@ -3,7 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
-	"runtime"
+	"os/exec"
 
 	"parley/agent/vad"
 	fetch "parley/cmd/parley/models"
@@ -101,33 +101,71 @@ func openVoice(k *kit, o ttslocal.Options) (tts.Voice, error) {
 	return v, nil
 }
 
-// localNeeds is the language model that fits into memory, unless the flag names a file.
-func localNeeds() (models.Set, string) {
-	set, why := fetch.Choose()
-	return set | models.Server, why
+// localNeeds is the language model that fits into memory, unless the flag names a file, and the program that
+// runs it, unless there is one.
+func localNeeds(s *spec) (set models.Set, why string) {
+	if s.text("model", "") == "" {
+		set, why = fetch.Choose()
+	}
+	if _, err := exec.LookPath(llmlocal.Program); err != nil && s.text("server", "") == "" {
+		set |= models.Server
+	}
+	return set, why
 }
 
 func openLlama(ctx context.Context, k *kit, s *spec) (llm.Model, error) {
-	file := models.SmallFile
-	if set, _ := fetch.Choose(); set.Has(models.Large) {
-		file = models.LargeFile
-	}
-	server, err := llmlocal.Start(ctx, llmlocal.Options{
-		Server:  s.text("server", k.path(models.ServerFile)),
-		Model:   s.text("model", k.path(file)),
-		Threads: s.number("threads", min(runtime.NumCPU(), 4)),
+	server, err := llmlocal.New(llmlocal.Options{
+		Program: s.text("server", llamaServer(k)),
+		Model:   s.text("model", k.path(languageFile(k.chosen))),
+		Threads: s.number("threads", 0),
 		Slots:   k.slots,
 		Logger:  k.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	k.onClose(server.Close)
-	return openai.New(openai.Options{BaseURL: server.URL() + "/v1", Model: "local"})
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() { // ends with stop
+		defer close(ended)
+		if err := server.Run(run); err != nil && run.Err() == nil {
+			k.log.Error("the language model's server is gone for good", "err", err)
+		}
+	}()
+	k.onClose(func() error {
+		stop()
+		<-ended
+		return nil
+	})
+	url, err := server.Ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	temperature := s.float("temperature", 0.3)
+	return openai.New(openai.Options{BaseURL: url + "/v1", Local: true, Temperature: &temperature})
+}
+
+// languageFile is the fetched language model.
+func languageFile(set models.Set) string {
+	if set.Has(models.Large) {
+		return models.LargeFile
+	}
+	return models.SmallFile
+}
+
+// llamaServer is the program: one on the PATH before the fetched one.
+func llamaServer(k *kit) string {
+	if path, err := exec.LookPath(llmlocal.Program); err == nil {
+		return path
+	}
+	return k.path(models.ServerFile)
 }
 
 func openOpenAI(_ context.Context, _ *kit, s *spec) (llm.Model, error) {
 	o := openai.Options{BaseURL: s.text("url", ""), Model: s.text("model", "")}
+	if t := s.float("temperature", -1); t >= 0 {
+		o.Temperature = &t
+	}
 	if o.Model == "" {
 		return nil, fmt.Errorf("model=NAME is needed, as in --llm openai:model=gpt-4o-mini")
 	}

@@ -1,6 +1,6 @@
 // The page: one button, two meters, the words of both sides. It uses the client and nothing else of it.
 
-import { html, LitElement, nothing, type PropertyValues } from "lit";
+import { html, LitElement, nothing } from "lit";
 import { asText, Conversation, type ConversationEvents } from "./parley.js";
 import { Meters } from "./meters.js";
 import { heroView, latencyView, logView, mark, problemView, status, type View } from "./views.js";
@@ -43,19 +43,26 @@ class Page extends LitElement {
   protected override firstUpdated(): void {
     const [you, agent] = this.querySelectorAll<HTMLElement>(".meter .lit");
     if (you && agent) this.meters = new Meters(this.conversation, you, agent);
+    const main = this.querySelector("main");
+    if (main) new ResizeObserver(() => this.toEnd()).observe(main);
   }
 
-  protected override willUpdate(): void {
-    const log = this.querySelector("main");
-    if (log) this.follow = log.scrollHeight - log.scrollTop - log.clientHeight < near;
-  }
-
-  protected override updated(_: PropertyValues): void {
-    const log = this.querySelector("main");
-    if (log && this.follow) log.scrollTop = log.scrollHeight;
+  protected override updated(): void {
+    this.toEnd();
     if (this.conversation.phase === "talking") this.meters?.start();
     else this.meters?.stop();
   }
+
+  /** Keeps the newest words in view, unless the reader has scrolled back. */
+  private toEnd(): void {
+    const main = this.querySelector("main");
+    if (main && this.follow) main.scrollTop = main.scrollHeight;
+  }
+
+  private readonly scrolled = (e: Event): void => {
+    const main = e.currentTarget as HTMLElement;
+    this.follow = main.scrollHeight - main.scrollTop - main.clientHeight < near;
+  };
 
   protected override render(): View {
     const c = this.conversation;
@@ -63,12 +70,12 @@ class Page extends LitElement {
     return html`
       <header>
         <h1>parley</h1>
-        <p class="status" data-phase=${c.phase} data-state=${c.state}>
+        <p class="status" data-phase=${c.phase} data-state=${c.state} ?data-muted=${c.muted}>
           <i class="dot"></i><span>${status(c.phase, c.state, c.muted, c.reason)}</span>
         </p>
         ${latencyView(c.latency)}
       </header>
-      <main>
+      <main @scroll=${this.scrolled}>
         ${begun ? this.log() : heroView()}
       </main>
       <footer>

@@ -101,26 +101,26 @@ export class Call {
     });
   }
 
+  /** Waits until the channel is open. The states are read before any event: it may be open by now. */
   private open(milliseconds: number): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const watched = new AbortController();
+    return new Promise<void>((resolve, reject) => {
       const fail = (): void => reject(new Failure(problem(refusedPath({ ice: this.ice, dtls: this.dtls }))));
-      const timer = setTimeout(fail, milliseconds);
-      this.over.signal.addEventListener("abort", () => reject(this.over.signal.reason));
-      this.peer.oniceconnectionstatechange = () => {
+      const look = (): void => {
         this.ice ||= ["connected", "completed"].includes(this.peer.iceConnectionState);
-      };
-      this.peer.onconnectionstatechange = () => {
         this.dtls ||= this.peer.connectionState === "connected";
-        if (["failed", "closed"].includes(this.peer.connectionState)) {
-          clearTimeout(timer);
-          fail();
-        }
+        if (this.channel.readyState === "open") resolve();
+        else if (["failed", "closed"].includes(this.peer.connectionState)) fail();
       };
-      this.channel.onopen = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+      const options = { signal: watched.signal };
+      this.peer.addEventListener("iceconnectionstatechange", look, options);
+      this.peer.addEventListener("connectionstatechange", look, options);
+      this.channel.addEventListener("open", look, options);
+      this.over.signal.addEventListener("abort", () => reject(this.over.signal.reason), options);
+      const timer = setTimeout(fail, milliseconds);
+      watched.signal.addEventListener("abort", () => clearTimeout(timer));
+      look();
+    }).finally(() => watched.abort());
   }
 
   private watch(): void {

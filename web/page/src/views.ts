@@ -46,13 +46,13 @@ export function latencyView(l: Latency | undefined): View {
     ["First sound sent", l.totalMs],
   ];
   return html`<details class="latency">
-    <summary>answered in ${seconds(l.totalMs)}</summary>
-    <table>
-      <caption>Counted from your last sound</caption>
-      <tbody>
+    <summary><span class="long">answered in </span>${seconds(l.totalMs)}</summary>
+    <div class="panel">
+      <p id="counted">Counted from your last sound</p>
+      <table aria-labelledby="counted">
         ${rows.map(([name, ms]) => html`<tr><th scope="row">${name}</th><td>${seconds(ms)}</td></tr>`)}
-      </tbody>
-    </table>
+      </table>
+    </div>
   </details>`;
 }
 
@@ -84,13 +84,13 @@ const names: Readonly<Record<Check, string>> = {
 /** What is wrong, what to try, and which step of connecting failed. */
 export function problemView(p: Problem | undefined, act: { type(): void; dismiss(): void }): View {
   if (!p) return nothing;
-  return html`<div class="problem ${p.fatal ? "fatal" : ""}">
+  return html`<div class="problem ${p.fatal ? "fatal" : "passing"}">
     <div>
       <p><strong>${p.title}</strong> ${p.advice}</p>
       ${p.failed && p.failed !== "microphone" ? checksView(p.failed) : nothing}
     </div>
     ${p.fatal && p.failed === "microphone" ? html`<button class="quiet" @click=${act.type}>Type instead</button>` : nothing}
-    ${p.fatal ? nothing : html`<button class="quiet" @click=${act.dismiss}>Dismiss</button>`}
+    ${p.fatal ? nothing : html`<button class="quiet dismiss" aria-label="Dismiss" @click=${act.dismiss}>${mark("hangup")}</button>`}
   </div>`;
 }
 
