@@ -25,14 +25,15 @@ const stopTime = 10 * time.Second
 // It ends the test if the browser or the file is missing: Chromium itself takes a missing file for silence.
 func Start(t testing.TB, wavFile string, extra ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
+	options := flags()
+	if wavFile != "" {
+		options = append(options, microphone(t, wavFile)...)
+	}
 	path, err := exec.LookPath(Name)
 	if err != nil {
 		t.Fatalf("start a browser: %v (install Debian's package chromium)", err)
 	}
-	options := append([]chromedp.ExecAllocatorOption{chromedp.ExecPath(path)}, flags()...)
-	if wavFile != "" {
-		options = append(options, microphone(t, wavFile)...)
-	}
+	options = append(options, chromedp.ExecPath(path))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, extra...)...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(func() {

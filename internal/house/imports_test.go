@@ -53,6 +53,8 @@ var rules = []rule{
 		"the conductor knows contracts, no vendor and no network; of provider only the error classes"},
 	{"web/page", nil, nil, "files"},
 	{"web", []string{"agent", "media/rtc"}, nil, "signaling and pages"},
+	{"deploy", nil, nil, "files for other programs, and their tests"},
+	{"docs", nil, nil, "pages, and their tests"},
 	{"cmd/…", []string{"…"}, []string{"github.com/alecthomas/", "github.com/vbauerster/mpb/v8"}, "the only importer of vendors"},
 }
 
