@@ -14,6 +14,7 @@ import (
 const (
 	feedDepth   = 10 * time.Second       // what a stuck recognizer may fall behind before audio is dropped
 	feedPreroll = 300 * time.Millisecond // audio before an onset that belongs to the speech
+	feedBatch   = 5                      // frames that the recognizer is woken for; a flush wakes it at once
 )
 
 // feed carries the caller's audio to the recognizer. In silence the newest 300 ms wait in it, so that an
@@ -26,6 +27,7 @@ type feed struct {
 	head, n int
 	held    int           // of the n, the newest that the reader does not see yet
 	end     time.Duration // of the newest frame
+	asleep  int           // frames since the reader was woken
 	dropped uint64
 }
 
@@ -44,8 +46,15 @@ func (f *feed) put(frame media.Frame, voice bool) {
 	} else if f.held++; frame.Duration() > 0 && time.Duration(f.held)*frame.Duration() > feedPreroll {
 		f.held--
 	}
+	f.asleep++
+	wake := f.asleep >= feedBatch
+	if wake {
+		f.asleep = 0
+	}
 	f.mu.Unlock()
-	f.signal()
+	if wake {
+		f.signal()
+	}
 }
 
 // flush asks the recognizer for the text of all audio so far.

@@ -134,9 +134,7 @@ func (l *loop) step(ctx context.Context, in turn.Input) {
 func (l *loop) note(now time.Duration, in turn.Input) {
 	switch in.Kind {
 	case turn.Score:
-		if in.Voice >= 0.5 {
-			l.view.voice = now
-		}
+		l.view.voice = l.machine.LastVoice()
 	case turn.Final:
 		l.view.final = now
 		l.caption(in.Text, false)

@@ -118,6 +118,8 @@ func (l *loop) send(ctx context.Context, a arrival) {
 func (l *loop) uplink(ctx context.Context) {
 	stream := l.Detector.Open()
 	ear := hangover{length: 80 * time.Millisecond}
+	sound := loudness{peak: loudFloor}
+	var told thinning
 	failed := false
 	for f := range l.In(ctx) {
 		scores, err := stream.Score(f)
@@ -128,12 +130,15 @@ func (l *loop) uplink(ctx context.Context) {
 		for _, sc := range scores {
 			ear.hear(sc)
 		}
+		sound.hear(f, ear.voice(f.At))
 		l.feed.put(f, ear.voice(f.At)) // before the scores: a flush that they bring is for this frame too
 		if l.Finisher != nil {
 			l.recent.put(f.PCM)
 		}
 		for _, sc := range scores {
-			l.send(ctx, arrival{in: turn.Input{Kind: turn.Score, At: sc.At, Voice: sc.Voice}})
+			if told.worth(sc) {
+				l.send(ctx, arrival{in: turn.Input{Kind: turn.Score, At: sc.At, Voice: sc.Voice, Loud: sound.at}})
+			}
 		}
 	}
 	l.send(ctx, arrival{fail: ErrAudioEnd})
@@ -152,6 +157,49 @@ func (h *hangover) hear(s vad.Score) {
 }
 
 func (h *hangover) voice(at time.Duration) bool { return at < h.until }
+
+// thinning leaves out most scores of silence: the loop need not wake for them.
+type thinning struct{ last vad.Score }
+
+func (t *thinning) worth(s vad.Score) bool {
+	if s.Voice < 0.1 && t.last.Voice < 0.1 && s.At-t.last.At < 200*time.Millisecond {
+		return false
+	}
+	t.last = s
+	return true
+}
+
+// loudness knows where the caller's sound was last heard. A voice detector stays on a little longer: it does
+// not tell the end of a word from its echo.
+type loudness struct {
+	peak float64 // of the voice lately, as a mean square
+	at   time.Duration
+}
+
+// Sound is what lies less than 25 dB under the voice, and above −55 dBFS. The voice's level is forgotten by 3 dB
+// a second.
+const (
+	loudRange  = 316       // 25 dB
+	loudFloor  = 3400      // −55 dBFS, as a mean square of 16-bit samples
+	loudForget = 1 - 0.014 // a frame
+)
+
+func (l *loudness) hear(f media.Frame, voice bool) {
+	if len(f.PCM) == 0 {
+		return
+	}
+	var sum float64
+	for _, s := range f.PCM {
+		sum += float64(s) * float64(s)
+	}
+	sum /= float64(len(f.PCM))
+	if voice {
+		l.peak = max(sum, l.peak*loudForget, loudFloor)
+	}
+	if sum >= max(l.peak/loudRange, loudFloor) {
+		l.at = f.At + f.Duration()
+	}
+}
 
 // recognize reads the recognizer. One that fails is opened again, with a growing pause; the audio waits
 // in the feed.

@@ -8,6 +8,9 @@ import (
 // stall is how long scores may stay away before a voice is taken to have ended.
 const stall = 500 * time.Millisecond
 
+// longestHop bounds what one score counts for: scores of silence may be left out.
+const longestHop = 40 * time.Millisecond
+
 // ear tells speech from scores.
 type ear struct {
 	muted bool
@@ -18,6 +21,32 @@ type ear struct {
 	last  time.Duration // when it was last heard
 	heard time.Duration // when the last score came
 	at    time.Duration // where it lies on the caller's timeline
+	lag   lag
+}
+
+// lag is how far the caller's timeline lies behind the session clock: the least that was seen lately, because
+// what is more is a delay on the way.
+type lag struct {
+	known       bool
+	least, next time.Duration // of the present and the next window
+	until       time.Duration
+}
+
+// lagWindow is how long a least lag counts: a timeline may drift by 0.5 ms a second.
+const lagWindow = 5 * time.Second
+
+// moment is when the sound at a place of the timeline was there to be heard, at the earliest.
+func (l *lag) moment(place time.Duration) time.Duration { return place + l.least }
+
+func (l *lag) see(now, at time.Duration) {
+	d := now - at
+	switch {
+	case !l.known:
+		l.known, l.least, l.next, l.until = true, d, d, now+lagWindow
+	case now >= l.until:
+		l.least, l.next, l.until = min(l.next, d), d, now+lagWindow
+	}
+	l.least, l.next = min(l.least, d), min(l.next, d)
 }
 
 type edge uint8
@@ -29,13 +58,18 @@ const (
 )
 
 func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
-	hop := max(0, min(in.At-e.at, 100*time.Millisecond))
+	hop := max(0, min(in.At-e.at, longestHop))
 	e.at, e.heard = in.At, now
+	e.lag.see(now, in.At)
+	loud := in.At
+	if in.Loud > 0 {
+		loud = min(in.Loud, in.At)
+	}
 	switch {
 	case e.muted:
 		return none
 	case e.voice && in.Voice >= c.Stop:
-		e.last = now
+		e.last = max(e.last, min(now, e.lag.moment(loud)))
 	case e.voice:
 		e.voice, e.run = false, 0
 		return offset
@@ -46,7 +80,7 @@ func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
 			return none
 		}
 		e.voice, e.spoke = true, true
-		e.begun, e.last = now-e.run, now
+		e.begun, e.last = now-e.run, max(e.last, min(now, e.lag.moment(loud)))
 		return onset
 	}
 	return none

@@ -11,6 +11,7 @@ type Input struct {
 	At    time.Duration `json:"at,omitempty"`    // Score, Partial, Final: where it ends on the caller's timeline
 	Start time.Duration `json:"start,omitempty"` // Partial, Final: where it starts; the same start replaces
 	Voice float32       `json:"voice,omitempty"` // Score: probability of speech
+	Loud  time.Duration `json:"loud,omitempty"`  // Score: where on that timeline sound was last heard; 0: at At
 	Text  string        `json:"text,omitempty"`  // Partial, Final, Typed
 	P     float32       `json:"p,omitempty"`     // Finished: probability that the speaker has finished
 	Turn  int           `json:"turn,omitempty"`  // Finished, Began, Ended: of which turn

@@ -392,6 +392,9 @@ func lasts(d time.Duration) bool { return d > 0 }
 
 func (m *Machine) due(at time.Duration) bool { return m.now >= at }
 
+// LastVoice is when the caller's voice was last heard; what is waited for is counted from there. Zero: never.
+func (m *Machine) LastVoice() time.Duration { return m.ear.last }
+
 // Wake is when the machine wants a Tick if nothing happens before, and whether it wants one at all. It is
 // later than the last Step.
 func (m *Machine) Wake() (time.Duration, bool) {

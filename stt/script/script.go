@@ -14,6 +14,7 @@ import (
 
 const (
 	join    = 1200 * time.Millisecond // voice this soon after a flush belongs to the flushed utterance
+	more    = 300 * time.Millisecond  // voice after a flush that adds a line to the utterance; less is a noise
 	partial = 600 * time.Millisecond  // voice heard, pre-roll included, before the partial text is known
 )
 
@@ -35,7 +36,7 @@ func New(o Options) *Recognizer {
 
 // Recognize gives an Onset at the first voiced frame of an utterance, a Partial of half its words after
 // 600 ms of voice, and at each flush a Final. Voice within 1.2 s of a flush goes on with the same
-// utterance: same Start, same line. A flush with no utterance gets an empty Final.
+// utterance: same Start, and 300 ms of it add the next line. A flush with no utterance gets an empty Final.
 func (r *Recognizer) Recognize(ctx context.Context, in media.Source[stt.Audio]) iter.Seq2[stt.Result, error] {
 	return func(yield func(stt.Result, error) bool) {
 		own, cancel := context.WithCancel(ctx)
@@ -70,6 +71,8 @@ type script struct {
 	voiced  time.Duration // its voice so far
 	told    bool          // its Partial was given
 	flushed time.Duration // the first flush after its last voice
+	since   time.Duration // voice since the last flush
+	again   bool          // it was flushed before
 	spoke   time.Duration // end of its last voiced frame
 	at      time.Duration // end of the last frame
 }
@@ -95,6 +98,11 @@ func (s *script) voice(a stt.Audio) (out []stt.Result) {
 	}
 	s.owed, s.spoke = true, s.at
 	s.voiced += a.Duration()
+	if s.since += a.Duration(); s.again && s.since >= more {
+		s.again = false
+		s.line += " " + s.lines[s.next%len(s.lines)]
+		s.next++
+	}
 	if s.voiced < partial || s.told {
 		return out
 	}
@@ -111,5 +119,6 @@ func (s *script) final(a stt.Audio) stt.Result {
 	if s.owed {
 		s.owed, s.flushed = false, s.at
 	}
+	s.again, s.since = true, 0
 	return stt.Result{Kind: stt.Final, Text: s.line, Start: s.start, End: s.at}
 }
