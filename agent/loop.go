@@ -147,8 +147,10 @@ func (l *loop) note(now time.Duration, in turn.Input) {
 	}
 }
 
+// caption tells the caller's words. Words that turn out to be none are taken back by an empty final text.
 func (l *loop) caption(text string, final bool) {
-	if text == l.view.partial && !final || text == "" {
+	final = final || text == ""
+	if text == l.view.partial && (text == "" || !final) {
 		return
 	}
 	l.view.partial = text
@@ -161,6 +163,7 @@ func (l *loop) act(ctx context.Context, now time.Duration, d turn.Decision) {
 	case turn.Hold:
 		l.Out.Hold()
 	case turn.Resume:
+		l.caption("", true)
 		l.Out.Resume(d.Back)
 	case turn.Interrupt:
 		l.interrupt()

@@ -137,8 +137,10 @@ func end(t *testing.T, p *tab) {
 	p.shot("ended")
 	p.talk()
 	p.wait(`!document.querySelector(".line")`)
-	p.say(`{type: "ended", reason: "goodbye"}`)
-	p.waitSeen(".status", "You said goodbye.")
+	p.do(chromedp.Focus(chromedp.CSS("input[name=text]")))
+	p.say(`{type: "ended", reason: "The agent said goodbye."}`)
+	p.waitSeen(".hint", "The agent said goodbye.")
+	p.wait(`document.activeElement.innerText === "Talk"`)        // the field is gone, the focus is not lost
 	p.wait(`parley.phase === "ended" && peer.left.length === 1`) // the server knows
 }
 

@@ -2,7 +2,7 @@ package page_test
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"parley/internal/browser"
+	"parley/internal/wav"
 	"parley/web/page"
 )
 
@@ -195,19 +196,17 @@ func (p *tab) shot(name string) {
 // microphone writes a WAV of a tone, as loud as level (0 to 1), and returns its name.
 func microphone(t testing.TB, level float64) string {
 	t.Helper()
-	const rate, samples = 48000, 48000
-	b := []byte("RIFF")
-	b = binary.LittleEndian.AppendUint32(b, 36+2*samples)
-	b = append(b, "WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00"...)
-	b = binary.LittleEndian.AppendUint32(b, rate)
-	b = binary.LittleEndian.AppendUint32(b, 2*rate)
-	b = append(b, "\x02\x00\x10\x00data"...)
-	b = binary.LittleEndian.AppendUint32(b, 2*samples)
-	for i := range samples {
-		b = binary.LittleEndian.AppendUint16(b, uint16(int16(level*32767*math.Sin(2*math.Pi*220*float64(i)/rate))))
+	const rate = 48000
+	pcm := make([]int16, rate)
+	for i := range pcm {
+		pcm[i] = int16(level * math.MaxInt16 * math.Sin(2*math.Pi*220*float64(i)/rate))
 	}
 	name := filepath.Join(t.TempDir(), "microphone.wav")
-	if err := os.WriteFile(name, b, 0o600); err != nil {
+	w, err := wav.Create(name, rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(pcm), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return name

@@ -16,6 +16,9 @@ const changes: readonly (keyof ConversationEvents)[] = [
   "phase", "hello", "state", "transcript", "latency", "problem", "muted", "microphones",
 ];
 
+/** The longest typed text, in UTF-16 units: the server takes 4000 bytes. */
+const longest = 1300;
+
 /** How near to its end the transcript must be scrolled to follow new words, in pixels. */
 const near = 80;
 
@@ -24,6 +27,7 @@ class Page extends LitElement {
   private readonly conversation = new Conversation();
   private meters: Meters | undefined;
   private follow = true;
+  private focused = false;
   private copied = false;
 
   override connectedCallback(): void {
@@ -47,8 +51,14 @@ class Page extends LitElement {
     if (main) new ResizeObserver(() => this.toEnd()).observe(main);
   }
 
+  protected override willUpdate(): void {
+    this.focused = this.contains(document.activeElement);
+  }
+
   protected override updated(): void {
     this.toEnd();
+    // What had the focus may be gone: the button is always there.
+    if (this.focused && !this.contains(document.activeElement)) this.querySelector<HTMLElement>("button.main")?.focus();
     if (this.conversation.phase === "talking") this.meters?.start();
     else this.meters?.stop();
   }
@@ -71,7 +81,7 @@ class Page extends LitElement {
       <header>
         <h1>parley</h1>
         <p class="status" data-phase=${c.phase} data-state=${c.state} ?data-muted=${c.muted}>
-          <i class="dot"></i><span>${status(c.phase, c.state, c.muted, c.reason)}</span>
+          <i class="dot"></i><span>${status(c.phase, c.state, c.muted)}</span>
         </p>
         ${latencyView(c.latency)}
       </header>
@@ -93,8 +103,8 @@ class Page extends LitElement {
     const waiting = c.phase === "talking" && c.state === "thinking";
     // Not a live region: its words are being spoken aloud, and a reader's voice would go into the microphone.
     return html`<ol class="log" role="log" aria-live="off" aria-label="Conversation" tabindex="0">
-      ${c.transcript.length === 0 && !waiting ? html`<li class="hint">${c.phase === "talking" ? "Speak now." : "Nothing was said."}</li>` : nothing}
       ${logView(c.transcript, waiting)}
+      ${c.phase === "ended" ? hint(c.reason) : c.transcript.length === 0 && !waiting ? hint("Speak now.") : nothing}
     </ol>`;
   }
 
@@ -120,7 +130,7 @@ class Page extends LitElement {
         ${mark(c.muted ? "muted" : "talk")}<span>${c.muted ? "Muted" : "Mute"}</span>
       </button>
       <form @submit=${this.submit}>
-        <input name="text" maxlength="2000" autocomplete="off" enterkeyhint="send" placeholder="or type" aria-label="Type instead of speaking">
+        <input name="text" maxlength=${longest} autocomplete="off" enterkeyhint="send" placeholder="or type" aria-label="Type instead of speaking">
         <button class="quiet" aria-label="Send">${mark("send")}</button>
       </form>
     </div>`;
@@ -145,7 +155,8 @@ class Page extends LitElement {
   private announcement(): string {
     const c = this.conversation;
     if (this.copied) return "Transcript copied";
-    if (c.phase !== "talking") return c.phase === "idle" ? "" : status(c.phase, c.state, c.muted, c.reason);
+    if (c.phase === "idle") return "";
+    if (c.phase !== "talking") return `${status(c.phase, c.state, c.muted)} ${c.reason}`.trim();
     return c.muted ? "Microphone muted" : "Connected";
   }
 
@@ -170,6 +181,10 @@ class Page extends LitElement {
       this.requestUpdate();
     }, 2000);
   };
+}
+
+function hint(text: string): View {
+  return text ? html`<li class="hint">${text}</li>` : nothing;
 }
 
 function meter(side: string, name: string): View {

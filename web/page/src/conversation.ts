@@ -4,11 +4,11 @@
 import { Call, type Timeouts } from "./call.js";
 import { parse } from "./messages.js";
 import { listMicrophones, openMicrophone, reachable, type Microphone } from "./microphone.js";
-import { endReason, Failure, problem, told, type Code, type Problem } from "./problem.js";
+import { Failure, problem, sentence, told, type Code, type Problem } from "./problem.js";
 import type { Hello, Latency, Message } from "./schema.js";
 import { Sound, type Levels } from "./sound.js";
 import { noStats, summarize, type CallStats } from "./stats.js";
-import { apply, type Line } from "./transcript.js";
+import { apply, settle, type Line } from "./transcript.js";
 import { SilenceWatch } from "./watch.js";
 
 /** idle, then asking for the microphone, connecting, talking, ended. A call that never came through goes back to idle. */
@@ -66,7 +66,7 @@ export class Conversation extends EventTarget {
   latency: Latency | undefined;
   /** What is wrong now, in words. A fatal one stays until the next connect. */
   problem: Problem | undefined;
-  /** Why the call ended, if the server said so in a way that is no problem. */
+  /** Why the call ended, in the server's words: empty if it said nothing. */
   reason = "";
   muted = false;
   microphones: readonly Microphone[] = [];
@@ -283,7 +283,8 @@ export class Conversation extends EventTarget {
         if (m.fatal) return this.fail(new Failure(told(m.text, true)));
         return this.show(told(m.text, false));
       case "ended":
-        this.reason = endReason(m.reason);
+        if (this.phase !== "talking") return this.fail(new Failure(told(m.reason || "the server ended the call", true)));
+        this.reason = sentence(m.reason);
         return this.end(false);
     }
   }
@@ -303,6 +304,7 @@ export class Conversation extends EventTarget {
     this.sound?.close();
     this.sound = undefined;
     this.dismiss();
+    this.transcript = settle(this.transcript);
     this.to(this.phase === "talking" ? "ended" : "idle");
   }
 

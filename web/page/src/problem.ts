@@ -115,24 +115,6 @@ export function refusedPath(p: Progress): Code {
   return p.dtls ? "channel" : "encryption";
 }
 
-const reasons: readonly (readonly [RegExp, string])[] = [
-  [/^(hang ?up|client|user|bye)?$/, ""],
-  [/goodbye|farewell/, "You said goodbye."],
-  [/shut ?down|drain|restart/, "The server is shutting down."],
-  [/never connected/, "The call never came through."],
-  [/no media|no packets/, "The server got no sound from you for too long."],
-  [/not received/, "The agent's voice no longer arrived here."],
-  [/vanish/, "The server lost sight of you."],
-  [/silen|idle|no speech/, "Nothing was said for a long time."],
-  [/time limit|too long|max duration/, "The call reached its time limit."],
-];
-
-/** Why the server ended the call, in a sentence: empty if that needs no saying. */
-export function endReason(reason: string): string {
-  const plain = reason.toLowerCase().replace(/[^a-z]+/g, " ").trim();
-  return reasons.find(([pattern]) => pattern.test(plain))?.[1] ?? sentence(reason);
-}
-
 /** Text as a sentence: a capital first, a full stop last. */
 export function sentence(text: string): string {
   const t = text.trim();

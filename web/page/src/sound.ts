@@ -23,7 +23,7 @@ class Meter {
   level(): number {
     this.analyser.getFloatTimeDomainData(this.samples);
     let sum = 0;
-    for (const s of this.samples) sum += s * s;
+    for (let i = 0; i < this.samples.length; i++) sum += (this.samples[i] ?? 0) ** 2;
     return Math.sqrt(sum / this.samples.length);
   }
 

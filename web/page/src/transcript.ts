@@ -37,6 +37,11 @@ export function apply(lines: readonly Line[], m: Message): readonly Line[] {
   }
 }
 
+/** The transcript of a call that is over: nothing more comes, and what was not heard is not said. */
+export function settle(lines: readonly Line[]): readonly Line[] {
+  return lines.map((l) => ({ ...l, rest: "", done: true })).filter((l) => l.text !== "" || l.interrupted);
+}
+
 /** The transcript as plain text, one line a turn of one side. What was never heard is left out. */
 export function asText(lines: readonly Line[]): string {
   return lines

@@ -17,8 +17,8 @@ export function mark(name: keyof typeof marks): View {
   return html`<svg class="mark" viewBox="0 0 24 24" aria-hidden="true">${marks[name]}</svg>`;
 }
 
-/** What goes on, in a word or a sentence. */
-export function status(phase: Phase, state: AgentState, muted: boolean, reason: string): string {
+/** What goes on, in a word or two. */
+export function status(phase: Phase, state: AgentState, muted: boolean): string {
   switch (phase) {
     case "idle":
       return "Ready";
@@ -27,7 +27,7 @@ export function status(phase: Phase, state: AgentState, muted: boolean, reason: 
     case "connecting":
       return "Connecting …";
     case "ended":
-      return reason || "Call ended";
+      return "Call ended";
     case "talking":
       if (muted && state === "listening") return "Muted";
       return { listening: "Listening", thinking: "Thinking", speaking: "Speaking" }[state];

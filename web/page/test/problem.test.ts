@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checks, endReason, problem, refusedMicrophone, refusedOffer, refusedPath, sentence, told, type Code } from "../src/problem.js";
+import { checks, problem, refusedMicrophone, refusedOffer, refusedPath, sentence, told, type Code } from "../src/problem.js";
 
 const ends: Code[] = [
   "insecure", "unsupported", "denied", "no-microphone", "microphone-busy", "microphone-failed", "offline", "unreachable",
@@ -58,16 +58,6 @@ test("which step failed after the server had answered", () => {
   assert.equal(refusedPath({ ice: false, dtls: false }), "path");
   assert.equal(refusedPath({ ice: true, dtls: false }), "encryption");
   assert.equal(refusedPath({ ice: true, dtls: true }), "channel");
-});
-
-test("why the server ended the call", () => {
-  const want: [string, string][] = [
-    ["", ""], ["hangup", ""], ["hang-up", ""], ["goodbye", "You said goodbye."], ["shutdown", "The server is shutting down."],
-    ["no media", "The server got no sound from you for too long."], ["no_media", "The server got no sound from you for too long."],
-    ["not received", "The agent's voice no longer arrived here."], ["silence", "Nothing was said for a long time."],
-    ["the moon is full", "The moon is full."],
-  ];
-  for (const [reason, text] of want) assert.equal(endReason(reason), text, reason);
 });
 
 test("sentences", () => {

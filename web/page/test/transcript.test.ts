@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Message } from "../src/schema.js";
-import { apply, asText, most, type Line } from "../src/transcript.js";
+import { apply, asText, most, settle, type Line } from "../src/transcript.js";
 
 const user = (turn: number, text: string, final = true): Message => ({ type: "user", turn, text, final });
 const agent = (turn: number, heard: string, generated: string, done = false, interrupted = false): Message =>
@@ -50,4 +50,9 @@ test("the oldest lines are forgotten", () => {
 test("as text, what was never heard is left out", () => {
   const lines = run(user(1, "Tell me a story."), agent(1, "Once", "Once upon a time.", true, true), user(2, "Stop."), agent(2, "", "Fine", true, true), agent(3, "", "not yet"));
   assert.equal(asText(lines), "You: Tell me a story.\nAgent: Once (interrupted)\nYou: Stop.\nAgent: (interrupted)");
+});
+
+test("when the call is over nothing more comes", () => {
+  const lines = run(user(1, "Hi"), agent(1, "Hel", "Hello there"), user(2, "wh", false), agent(2, "", "never said"));
+  assert.deepEqual(short(settle(lines)), ["1 you Hi|.", "1 agent Hel|.", "2 you wh|."]);
 });
