@@ -136,7 +136,7 @@ func (c *call) told() string {
 		case agent.State:
 			fmt.Fprintf(&b, "%s\n", e.Text)
 		case agent.User:
-			if e.Final {
+			if e.Final && e.Text != "" { // an empty one takes words back
 				fmt.Fprintf(&b, "caller #%d: %s\n", e.Turn, e.Text)
 			}
 		case agent.Answer:
