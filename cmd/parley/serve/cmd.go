@@ -88,7 +88,7 @@ func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	if c.LogJSON {
 		handler = slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})
 	}
-	k := &kit{models: c.Models, fetch: c.Fetch, log: slog.New(handler), out: out}
+	k := &kit{models: c.Models, fetch: c.Fetch, slots: c.MaxSessions, log: slog.New(handler), out: out}
 	defer k.close()
 	e, err := k.open(ctx, c.Engines)
 	if err != nil {

@@ -51,10 +51,12 @@ func (c conversation) run(ctx context.Context, call *rtc.Call) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	model, free := c.engines.forCall()
+	defer free()
 	box := &web.Postbox{Post: call.Post, Open: call.Open}
 	box.Put(web.Greet(c.hello))
 	s := agent.Session{
-		Recognizer: c.engines.recognizer, Model: c.engines.model, Voice: c.engines.voice,
+		Recognizer: c.engines.recognizer, Model: model, Voice: c.engines.voice,
 		Detector: c.engines.detector, Finisher: c.engines.finisher,
 		In:      up.Frames(call.Now, tap),
 		Out:     media.NewPlayout(media.SpeakRate, down.Write),

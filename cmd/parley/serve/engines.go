@@ -17,6 +17,7 @@ import (
 	"parley/internal/models"
 	"parley/internal/onnx"
 	"parley/llm"
+	"parley/llm/openai"
 	"parley/stt"
 	"parley/tts"
 )
@@ -62,7 +63,8 @@ type engines struct {
 	detector   vad.Detector
 	finisher   vad.Finisher // nil: none
 	names      Engines
-	capacity   int // callers that this machine can carry with them
+	capacity   int      // callers that this machine can carry with them
+	slots      chan int // of a local language model's server, those that are free; nil: it has none
 }
 
 // ears is what --vad opens.
@@ -175,7 +177,11 @@ func (k *kit) open(ctx context.Context, f Engines) (*engines, error) {
 		return nil, err
 	}
 	e := &engines{names: n.Names, capacity: n.Callers}
-	k.slots, k.chosen = n.Callers, n.Models
+	k.chosen = n.Models
+	if k.slots <= 0 {
+		k.slots = n.Callers
+	}
+	k.slots = min(k.slots, mostSlots)
 	var ear ears
 	if ear, err = opened(ctx, k, c.vad, c.options.vad); err != nil {
 		return nil, err
@@ -190,7 +196,29 @@ func (k *kit) open(ctx context.Context, f Engines) (*engines, error) {
 	if e.model, err = opened(ctx, k, c.llm, c.options.llm); err != nil {
 		return nil, err
 	}
+	if c.llm.name == "local" {
+		e.slots = make(chan int, k.slots)
+		for i := range k.slots {
+			e.slots <- i
+		}
+	}
 	return e, nil
+}
+
+// mostSlots bounds the conversations that a local language model remembers: each takes about 100 MB.
+const mostSlots = 16
+
+// forCall is the language model as one call uses it: of a local server, a slot of its own as long as there is
+// one, so that calls do not throw each other's history out of its cache. done gives it back.
+func (e *engines) forCall() (m llm.Model, done func()) {
+	if local, ok := e.model.(*openai.Model); ok && e.slots != nil {
+		select {
+		case n := <-e.slots:
+			return local.Slot(n), func() { e.slots <- n }
+		default:
+		}
+	}
+	return e.model, func() {}
 }
 
 // opened opens one engine. Options that it does not know are told before it is loaded, where it can be.

@@ -114,13 +114,17 @@ func localNeeds(s *spec) (set models.Set, why string) {
 }
 
 func openLlama(ctx context.Context, k *kit, s *spec) (llm.Model, error) {
-	server, err := llmlocal.New(llmlocal.Options{
+	o := llmlocal.Options{
 		Program: s.text("server", llamaServer(k)),
 		Model:   s.text("model", k.path(languageFile(k.chosen))),
 		Threads: s.number("threads", 0),
 		Slots:   k.slots,
 		Logger:  k.log,
-	})
+	}
+	if o.Program == k.path(models.ServerFile) {
+		o.Portable = k.path(models.PortableDir)
+	}
+	server, err := llmlocal.New(o)
 	if err != nil {
 		return nil, err
 	}
