@@ -11,9 +11,10 @@ import (
 // How much a Playout keeps. Whatever can be flushed may be long: what waits here is dropped by an
 // interruption, and lets the next phrase be made while this one is spoken.
 const (
-	playoutAhead = 3 * time.Second        // speech not yet sent
-	playoutBack  = 2 * time.Second        // speech already sent, for Resume
-	playoutFade  = 5 * time.Millisecond   // at every edge that speech does not have by itself
+	playoutAhead = 3 * time.Second      // speech not yet sent
+	playoutBack  = 2 * time.Second      // speech already sent, for Resume
+	playoutFade  = 5 * time.Millisecond // at every edge that speech does not have by itself
+	playoutGrid  = 5 * time.Millisecond
 	playoutStall = 200 * time.Millisecond // the process stood still: skip, do not burst
 )
 
@@ -74,7 +75,9 @@ func (p *Playout) Stats() PlayoutStats {
 // so a late one does not delay the next.
 func (p *Playout) Run(ctx context.Context) error {
 	start := time.Now()
-	timer := time.NewTimer(FrameDuration)
+	// All playouts of a process tick together, at one of four moments: waking up costs more than a tick.
+	start = start.Add(playoutGrid - time.Duration(start.UnixNano()%int64(playoutGrid)))
+	timer := time.NewTimer(time.Until(start.Add(FrameDuration)))
 	defer timer.Stop()
 	pcm := make([]int16, p.rate/50)
 	for n := 1; ; n++ {

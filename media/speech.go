@@ -7,7 +7,7 @@ import "time"
 type speech struct {
 	rate        int
 	ahead, back int     // how many samples it holds, after and before pos
-	buf         []int16 // grows to ahead+back and stays
+	buf         []int16 // ahead+back from the first push on
 	pos         int     // next sample to send, an index of buf
 	first       int     // where this Play's speech lies: index of its first sample; negative once that has left
 }
@@ -26,6 +26,9 @@ func (s *speech) sent() time.Duration { return Samples(s.pos-s.first, s.rate) }
 
 // push adds what there is room for and says how much.
 func (s *speech) push(pcm []int16) int {
+	if s.buf == nil {
+		s.buf = make([]int16, 0, s.ahead+s.back)
+	}
 	n := max(0, min(len(pcm), s.ahead-s.left())) // a rewind may have left more than ahead
 	if len(s.buf)+n > s.ahead+s.back && s.pos > s.back {
 		out := s.pos - s.back
