@@ -11,11 +11,12 @@ import (
 // How much a Playout keeps. Whatever can be flushed may be long: what waits here is dropped by an
 // interruption, and lets the next phrase be made while this one is spoken.
 const (
-	playoutAhead = 3 * time.Second      // speech not yet sent
-	playoutBack  = 2 * time.Second      // speech already sent, for Resume
-	playoutFade  = 5 * time.Millisecond // at every edge that speech does not have by itself
-	playoutGrid  = 5 * time.Millisecond
-	playoutStall = 200 * time.Millisecond // the process stood still: skip, do not burst
+	playoutAhead  = 3 * time.Second      // speech not yet sent
+	playoutBack   = 2 * time.Second      // speech already sent, for Resume
+	playoutFade   = 5 * time.Millisecond // at every edge that speech does not have by itself
+	playoutRefill = 10                   // frames of room that Play is woken for
+	playoutGrid   = 5 * time.Millisecond
+	playoutStall  = 200 * time.Millisecond // the process stood still: skip, do not burst
 )
 
 // Playout owns the downlink clock: 20 ms frames on absolute deadlines for the life of the call. Play puts
@@ -126,7 +127,9 @@ func (p *Playout) next(pcm []int16) (sent time.Duration, spoke bool) {
 	}
 	p.fadeIn, p.voiced = false, true
 	p.stats.Frames++
-	p.signal()
+	if left = p.speech.left(); left == 0 || !p.ended && left < p.speech.ahead-playoutRefill*len(pcm) {
+		p.signal()
+	}
 	return p.speech.sent(), true
 }
 

@@ -16,13 +16,22 @@ const (
 	gateBack   = 4   // hops before the opening that the detector hears too
 	gateStay   = 8   // hops that the gate stays open after the last loud one
 	gateVoice  = 0.1 // and while the detector's Voice is above this
+
+	certain     = 0.8 // in the middle of speech, told by such a Voice
+	certainFall = 12  // and a level so many dB under the speech's at the most,
+	certainHops = 3   // only every third hop is scored at once
+	speechFall  = 0.3 // dB a hop that the speech's level is forgotten by
 )
 
 // Gate puts an energy gate in front of d: while a line is quiet, d is not run and Voice is 0. The level
 // that counts as quiet follows the line's noise, and stays well under speech. When sound begins, d first
 // hears the 128 ms before it, so that no onset is lost. d must score each hop of [Hop] samples.
+//
+// In the middle of loud speech d hears three hops together, and until it does they are taken to be as the last:
+// a model that comes back to a processor after others have used it costs three times what it costs at once
+// again. Where the level falls each hop is scored as it comes, so the end of speech is not heard later.
 func Gate(d Detector) Detector {
-	return DetectorFunc(func() Stream { return &gate{inner: d.Open(), floor: gateLow} })
+	return DetectorFunc(func() Stream { return &gate{inner: d.Open(), floor: gateLow, speech: silence} })
 }
 
 type gate struct {
@@ -34,6 +43,9 @@ type gate struct {
 	open  int     // hops that the gate is still open
 	back  [gateBack][Hop]int16
 	kept  int // hops in back that the detector has not heard, the oldest first
+
+	voice  float32 // the last score
+	speech float32 // the level of speech lately
 }
 
 // Score hears the level of each hop, and runs the detector on those that may hold speech.
@@ -42,7 +54,11 @@ func (g *gate) Score(f media.Frame) ([]Score, error) {
 	err := g.hops.cut(f, func(end time.Duration) error {
 		score := Score{At: end, Level: level(g.hops.pcm[:])}
 		g.listen(score.Level)
-		if g.open == 0 {
+		if g.open == 0 || g.sure(score.Level) {
+			if g.open == 0 {
+				g.voice = 0
+			}
+			score.Voice = g.voice
 			g.keep()
 			g.scores = append(g.scores, score)
 			return nil
@@ -55,13 +71,27 @@ func (g *gate) Score(f media.Frame) ([]Score, error) {
 		for _, s := range inner {
 			score.Voice = s.Voice
 		}
-		if score.Voice > gateVoice {
-			g.open = max(g.open, 2)
-		}
+		g.heard(score)
 		g.scores = append(g.scores, score)
 		return err
 	})
 	return g.scores, err
+}
+
+// sure tells a hop in the middle of loud speech that may wait for the next to be scored.
+func (g *gate) sure(level float32) bool {
+	return g.voice >= certain && level >= g.speech-certainFall && g.kept < certainHops-1
+}
+
+func (g *gate) heard(s Score) {
+	g.voice = s.Voice
+	g.speech -= speechFall
+	if s.Voice >= certain {
+		g.speech = max(g.speech, s.Level)
+	}
+	if s.Voice > gateVoice {
+		g.open = max(g.open, 2)
+	}
 }
 
 // listen moves the noise floor and opens the gate or lets it fall shut.

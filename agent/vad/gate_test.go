@@ -9,22 +9,24 @@ import (
 	"parley/media"
 )
 
-// hears is a detector whose streams note the level of each hop that they hear, and report Voice 1.
+// hears is a detector whose streams note the level of each hop that they hear, and report a Voice that is
+// not certain.
 func hears(levels *[]float32, fail error) Detector {
-	return DetectorFunc(func() Stream { return &hearing{levels: levels, fail: fail} })
+	return DetectorFunc(func() Stream { return &hearing{levels: levels, fail: fail, voice: 0.7} })
 }
 
 type hearing struct {
 	hops   hopper
 	levels *[]float32
 	fail   error
+	voice  float32
 }
 
 func (s *hearing) Score(f media.Frame) ([]Score, error) {
 	var out []Score
 	err := s.hops.cut(f, func(end time.Duration) error {
 		*s.levels = append(*s.levels, level(s.hops.pcm[:]))
-		out = append(out, Score{At: end, Voice: 1})
+		out = append(out, Score{At: end, Voice: s.voice})
 		return s.fail
 	})
 	return out, err
@@ -53,7 +55,7 @@ func TestGateHearsWhatWasBefore(t *testing.T) {
 	for i, s := range got {
 		want := Score{At: media.Samples((i+1)*Hop, 16000), Level: -70}
 		if i >= 10 {
-			want.Voice, want.Level = 1, -30
+			want.Voice, want.Level = 0.7, -30
 		}
 		if s.At != want.At || s.Voice != want.Voice || math.Abs(float64(s.Level-want.Level)) > 0.5 {
 			t.Errorf("hop %d: %v, want %v", i, s, want)
@@ -61,6 +63,26 @@ func TestGateHearsWhatWasBefore(t *testing.T) {
 	}
 	if len(levels) != gateBack+3 || levels[gateBack-1] > -69 || levels[gateBack] < -31 {
 		t.Errorf("the detector heard %v, want %d quiet hops and 3 loud ones", levels, gateBack)
+	}
+}
+
+// In the middle of loud speech three hops are scored together; where it falls each is scored as it comes.
+func TestGateIsSureInSpeech(t *testing.T) {
+	var levels []float32
+	s := Gate(DetectorFunc(func() Stream { return &hearing{levels: &levels, voice: 1} })).Open()
+	var heard []int
+	for hop, level := range []float64{-70, -30, -30, -30, -30, -30, -30, -30, -50, -50, -30, -30} {
+		got, err := s.Score(media.Frame{Rate: 16000, PCM: tone(1, level)})
+		if err != nil || len(got) != 1 || (got[0].Voice == 1) != (hop > 0) {
+			t.Fatalf("hop %d: %v, %v", hop, got, err)
+		}
+		heard = append(heard, len(levels))
+	}
+	want := []int{0, 2, 2, 2, 5, 5, 5, 8, 9, 10, 10, 10}
+	for i := range want {
+		if heard[i] != want[i] {
+			t.Fatalf("after each hop the detector had heard %v, want %v", heard, want)
+		}
 	}
 }
 
