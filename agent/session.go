@@ -136,7 +136,7 @@ func (l *loop) uplink(ctx context.Context) {
 			l.recent.put(f.PCM)
 		}
 		for _, sc := range scores {
-			if told.worth(sc) {
+			if told.worth(sc, sound.at) {
 				l.send(ctx, arrival{in: turn.Input{Kind: turn.Score, At: sc.At, Voice: sc.Voice, Loud: sound.at}})
 			}
 		}
@@ -159,13 +159,16 @@ func (h *hangover) hear(s vad.Score) {
 func (h *hangover) voice(at time.Duration) bool { return at < h.until }
 
 // thinning leaves out most scores of silence: the loop need not wake for them.
-type thinning struct{ last vad.Score }
+type thinning struct {
+	last vad.Score
+	loud time.Duration
+}
 
-func (t *thinning) worth(s vad.Score) bool {
-	if s.Voice < 0.1 && t.last.Voice < 0.1 && s.At-t.last.At < 200*time.Millisecond {
+func (t *thinning) worth(s vad.Score, loud time.Duration) bool {
+	if s.Voice < 0.1 && t.last.Voice < 0.1 && loud == t.loud && s.At-t.last.At < 200*time.Millisecond {
 		return false
 	}
-	t.last = s
+	t.last, t.loud = s, loud
 	return true
 }
 
@@ -176,10 +179,10 @@ type loudness struct {
 	at   time.Duration
 }
 
-// Sound is what lies less than 25 dB under the voice, and above −55 dBFS. The voice's level is forgotten by 3 dB
-// a second.
+// Sound is what lies less than 31 dB under the loudest of the voice, and above −55 dBFS. The voice's level is
+// forgotten by 3 dB a second.
 const (
-	loudRange  = 316       // 25 dB
+	loudRange  = 1259      // 31 dB
 	loudFloor  = 3400      // −55 dBFS, as a mean square of 16-bit samples
 	loudForget = 1 - 0.014 // a frame
 )

@@ -20,6 +20,7 @@ type ear struct {
 	begun time.Duration // when the present or last voice began
 	last  time.Duration // when it was last heard
 	heard time.Duration // when the last score came
+	sound time.Duration // when anything was last heard, a voice or not
 	at    time.Duration // where it lies on the caller's timeline
 	lag   lag
 }
@@ -64,6 +65,7 @@ func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
 	loud := in.At
 	if in.Loud > 0 {
 		loud = min(in.Loud, in.At)
+		e.sound = max(e.sound, min(now, e.lag.moment(loud)))
 	}
 	switch {
 	case e.muted:
@@ -84,6 +86,18 @@ func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
 		return onset
 	}
 	return none
+}
+
+// A turn is not taken as over while a sound begins that may be its next word: a voice is told 60 to 100 ms late.
+const (
+	stirFresh = 80 * time.Millisecond  // a sound this old is no beginning
+	stirLimit = 200 * time.Millisecond // noise holds a turn up for so long at the most
+	stirLook  = 20 * time.Millisecond
+)
+
+// stirs tells a sound after the voice that may become a voice.
+func (e *ear) stirs(now time.Duration) bool {
+	return !e.muted && !e.voice && (e.run > 0 || e.sound > e.last+stirFresh && now-e.sound < stirFresh)
 }
 
 // expire ends a voice whose scores stay away and says whether it did.

@@ -339,12 +339,22 @@ func (m *Machine) after() {
 		m.pause.thought = words
 		m.decide(Decision{Kind: Think, Turn: m.turn + 1, Text: words})
 	}
-	if wait, reason := m.wait(words); m.due(m.ear.last + wait) {
+	wait, reason := m.wait(words)
+	if m.due(m.over(wait)) {
 		m.pause.thought = ""
 		m.ear.spoke = false
 		m.text.done(m.ear.at)
 		m.begin(Commit, words, reason)
 	}
+}
+
+// over is when the turn is over. A sound that begins just then is given time to become a voice.
+func (m *Machine) over(wait time.Duration) time.Duration {
+	at := m.ear.last + wait
+	if m.due(at) && m.ear.stirs(m.now) {
+		return min(at+stirLimit, m.now+stirLook)
+	}
+	return at
 }
 
 // words is what the caller said in this turn. Until the last answer was heard it is the same turn.
@@ -358,18 +368,19 @@ func (m *Machine) words() string {
 // wait is how much silence ends the turn, by its words and their sound.
 func (m *Machine) wait(words string) (time.Duration, string) {
 	e, p := m.c.End, m.pause.heard
-	how := read(words)
-	switch {
+	switch how := read(words); {
 	case how == open:
-		return e.Long, "unfinished words"
+		return e.Dangling, "unfinished words"
+	case how == vague && p >= e.Done:
+		return e.Long, "perhaps finished"
+	case how == vague:
+		return e.Dangling, "no end of a sentence"
 	case p >= 0 && p < e.Open:
 		return e.Long, "unfinished sound"
-	case how == closed && (p < 0 || p >= e.Done):
-		return e.Short, "finished"
-	case how == closed || p >= e.Done:
+	case p >= 0 && p < e.Done:
 		return e.Middle, "perhaps finished"
 	}
-	return e.Long, "no end of a sentence"
+	return e.Short, "finished"
 }
 
 // silent: nobody has the floor.
@@ -433,7 +444,7 @@ func (m *Machine) wakeAfter(w *wake) {
 		w.at(m.pause.at + m.c.End.Text)
 	} else if m.settled() {
 		d, _ := m.wait(m.words())
-		w.at(m.ear.last + d)
+		w.at(m.over(d))
 	}
 }
 

@@ -57,7 +57,7 @@ type manner uint8
 
 const (
 	open   manner = iota // something must follow: "I would like to"
-	vague                // it may be finished
+	vague                // more may follow: a number, a letter, no mark at its end
 	closed               // it ends as sentences do
 )
 

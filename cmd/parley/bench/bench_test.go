@@ -81,7 +81,7 @@ func matches(t *testing.T, out string, patterns ...string) {
 	}
 }
 
-var waits = []time.Duration{700 * ms, 900 * ms, 1600 * ms}
+var waits = []time.Duration{700 * ms, 900 * ms, 1600 * ms, 1800 * ms}
 
 // tones are utterances of a length.
 func tones(name string, d time.Duration) (all []corpus.Utterance) {
@@ -141,7 +141,7 @@ func TestHumanSpeech(t *testing.T) {
 }
 
 func TestWrongWaits(t *testing.T) {
-	if err := (&LoadCmd{Server: Server{Waits: waits[1:]}}).Run(t.Context(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "three are needed") {
+	if err := (&LoadCmd{Server: Server{Waits: waits[1:]}}).Run(t.Context(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "four are needed") {
 		t.Error(err)
 	}
 }
@@ -323,7 +323,7 @@ func TestLeaked(t *testing.T) {
 }
 
 func TestAsked(t *testing.T) {
-	for endpoint, want := range map[float64]time.Duration{650: 0, 699.6: 700 * ms, 712: 700 * ms, 930: 900 * ms, 5000: 1600 * ms} {
+	for endpoint, want := range map[float64]time.Duration{650: 0, 699.6: 700 * ms, 712: 700 * ms, 930: 900 * ms, 5000: 1800 * ms, 1700: 1600 * ms} {
 		r := result{account: &web.Latency{EndpointMS: endpoint}}
 		if got := r.asked(waits); got != want {
 			t.Errorf("%v ms: asked for %v, want %v", endpoint, got, want)

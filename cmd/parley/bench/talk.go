@@ -129,7 +129,7 @@ func (t *talk) call(ctx context.Context, plan []step) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w%s", err, t.srv.log())
 	}
 	to, err := process(pid)
 	if err != nil {

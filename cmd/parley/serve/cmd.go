@@ -55,13 +55,14 @@ type Persona struct {
 
 // Timing is the part of turn.Config that flags set.
 type Timing struct {
-	Onset   time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
-	Ahead   time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
-	Short   time.Duration `default:"640ms" help:"Silence that ends a turn that reads and sounds finished."`
-	Middle  time.Duration `default:"900ms" help:"Silence that ends a turn that may be finished."`
-	Long    time.Duration `default:"1.6s" help:"Silence that ends a turn that seems unfinished."`
-	CheckIn time.Duration `default:"15s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
-	GiveUp  time.Duration `default:"45s" help:"Say goodbye after so long a silence; negative: never."`
+	Onset    time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
+	Ahead    time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
+	Short    time.Duration `default:"760ms" help:"Silence that ends a turn that reads and sounds finished."`
+	Middle   time.Duration `default:"900ms" help:"Silence that ends a turn that may be finished."`
+	Long     time.Duration `default:"1.15s" help:"Silence that ends a turn that does not sound finished."`
+	Dangling time.Duration `default:"1.35s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
+	CheckIn  time.Duration `default:"15s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
+	GiveUp   time.Duration `default:"45s" help:"Say goodbye after so long a silence; negative: never."`
 }
 
 // Help is what the verb says about itself below its first line.
@@ -74,15 +75,15 @@ Flags can be set by environment too (PARLEY_LISTEN for --listen) and in a YAML f
 func (c *Cmd) profile() agent.Profile {
 	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: turn.Config{
 		Voice:   turn.Voice{Onset: c.Onset},
-		End:     turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long},
+		End:     turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long, Dangling: c.Dangling},
 		Silence: turn.Quiet{CheckIn: c.CheckIn, GiveUp: c.GiveUp},
 	}}
 }
 
 // Run serves until ctx ends, then lets the calls that are under way end for at most 10 s.
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
-	if c.Short > c.Middle || c.Middle > c.Long || c.Ahead > c.Short {
-		return fmt.Errorf("the waits must grow: --ahead %v ≤ --short %v ≤ --middle %v ≤ --long %v", c.Ahead, c.Short, c.Middle, c.Long)
+	if c.Short > c.Middle || c.Middle > c.Long || c.Long > c.Dangling || c.Ahead > c.Short {
+		return fmt.Errorf("the waits must grow: --ahead %v ≤ --short %v ≤ --middle %v ≤ --long %v ≤ --dangling %v", c.Ahead, c.Short, c.Middle, c.Long, c.Dangling)
 	}
 	var handler slog.Handler = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})
 	if c.LogJSON {
