@@ -191,7 +191,7 @@ end: the caller's audio ended`)
 			t.Error(c.err)
 		}
 		lat := c.latency(t)
-		wait := 760 * time.Millisecond
+		wait := 850 * time.Millisecond
 		if lat.Commit < wait || lat.Commit > wait+50*time.Millisecond || lat.Sent-lat.Commit > 40*time.Millisecond {
 			t.Errorf("latency %+v", lat)
 		}

@@ -20,8 +20,8 @@ type Voice struct {
 // End is when a caller's turn is over, counted from the last voice.
 type End struct {
 	Ahead    time.Duration `json:"ahead"`    // flush the recognizer and think ahead (100 ms)
-	Short    time.Duration `json:"short"`    // commit a turn that sounds and reads finished (760 ms)
-	Middle   time.Duration `json:"middle"`   // commit one that does in part (900 ms)
+	Short    time.Duration `json:"short"`    // commit a turn that sounds and reads finished (850 ms)
+	Middle   time.Duration `json:"middle"`   // commit one that does in part (950 ms)
 	Long     time.Duration `json:"long"`     // commit one that does not sound finished (1.15 s)
 	Dangling time.Duration `json:"dangling"` // commit one whose words are not: "I would like to" (1.35 s)
 	Text     time.Duration `json:"text"`     // the longest wait for a flushed text (2 s)
@@ -51,8 +51,8 @@ func (c Config) withDefaults() Config {
 	or(&c.Voice.Stop, 0.35)
 	or(&c.Voice.Onset, 64*ms)
 	or(&c.End.Ahead, 100*ms)
-	or(&c.End.Short, 760*ms)
-	or(&c.End.Middle, 900*ms)
+	or(&c.End.Short, 850*ms)
+	or(&c.End.Middle, 950*ms)
 	or(&c.End.Long, 1150*ms)
 	or(&c.End.Dangling, 1350*ms)
 	or(&c.End.Text, 2000*ms)

@@ -26,7 +26,7 @@ type Server struct {
 	LLM   string          `name:"llm" default:"script:answers=This answer goes on for about eight seconds so that there is time to interrupt it as a caller does who has heard quite enough." env:"-" help:"Language model."`
 	TTS   string          `name:"tts" default:"tone" env:"-" help:"Voice."`
 	VAD   string          `name:"vad" default:"neural" env:"-" help:"Voice detector."`
-	Waits []time.Duration `default:"760ms,900ms,1.15s,1.35s" env:"-" help:"Its --short, --middle, --long and --dangling: what an answer takes beyond the one it chose is ours."`
+	Waits []time.Duration `default:"850ms,950ms,1.15s,1.35s" env:"-" help:"Its --short, --middle, --long and --dangling: what an answer takes beyond the one it chose is ours."`
 	Flags []string        `name:"serve" sep:"none" placeholder:"FLAG" env:"-" help:"A further flag for it, as --serve=--vanish=5s. May be repeated."`
 }
 

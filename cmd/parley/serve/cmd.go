@@ -57,8 +57,8 @@ type Persona struct {
 type Timing struct {
 	Onset    time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
 	Ahead    time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
-	Short    time.Duration `default:"760ms" help:"Silence that ends a turn that reads and sounds finished."`
-	Middle   time.Duration `default:"900ms" help:"Silence that ends a turn that may be finished."`
+	Short    time.Duration `default:"850ms" help:"Silence that ends a turn that reads and sounds finished."`
+	Middle   time.Duration `default:"950ms" help:"Silence that ends a turn that may be finished."`
 	Long     time.Duration `default:"1.15s" help:"Silence that ends a turn that does not sound finished."`
 	Dangling time.Duration `default:"1.35s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
 	CheckIn  time.Duration `default:"15s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
