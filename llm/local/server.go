@@ -259,7 +259,7 @@ func args(o Options, port int, alias string) []string {
 		"--threads", strconv.Itoa(o.Threads),
 		"--parallel", strconv.Itoa(o.Slots), "--ctx-size", strconv.Itoa(o.Slots * o.Context),
 		"--cache-ram", "0", // the slots' own caches are enough; the default may take 8 GB
-		"--no-mmap", // weights are rearranged when loaded: a mapped file would stay in memory beside them
+		"--no-mmap",                                 // weights are rearranged when loaded: a mapped file would stay in memory beside them
 		"--batch-size", "64", "--ubatch-size", "64", // a request that was given up holds its slot until its batch is done
 		"--no-webui", "--no-slots",
 	}
