@@ -208,7 +208,7 @@ func (m *Machine) settle() {
 // during: the agent has the floor.
 func (m *Machine) during() {
 	words := m.text.fresh()
-	if command(words) != "" && m.settled() {
+	if command(words) == "stop" && m.settled() {
 		m.obey(words)
 		return
 	}
@@ -277,7 +277,7 @@ func (m *Machine) resume(reason string) {
 // weighty tells words that take the floor.
 func (m *Machine) weighty(words string) bool {
 	p := plain(words)
-	if p == "" || backchannels[p] || noises[p] || command(words) != "" {
+	if p == "" || backchannels[p] || noises[p] && command(words) == "" || command(words) == "stop" {
 		return false
 	}
 	n := 1
@@ -331,16 +331,16 @@ func (m *Machine) after() {
 		m.text.done(m.ear.at)
 		return
 	}
-	if m.obey(words) {
-		return
-	}
-	if words != m.pause.thought {
+	if words != m.pause.thought && command(words) == "" {
 		m.discard("the text changed")
 		m.pause.thought = words
 		m.decide(Decision{Kind: Think, Turn: m.turn + 1, Text: words})
 	}
 	wait, reason := m.wait(words)
 	if m.due(m.over(wait)) {
+		if m.obey(words) {
+			return
+		}
 		m.pause.thought = ""
 		m.ear.spoke = false
 		m.text.done(m.ear.at)
