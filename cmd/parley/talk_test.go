@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,6 +105,63 @@ func TestFirstConversation(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The language model's server dies in the middle of an answer: the page is told, and the next turn is answered
+// by a new server.
+func TestLanguageModelDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs models and recorded speech")
+	}
+	all := speech(t)
+	s := start(t, "--llm", "local:model="+models.Dir()+"/"+models.SmallFile, "--greeting=-", "--stt", "script:lines=Tell me a long story.|And now?", "--tts", "tone")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	err := caller.Run(ctx, s.url, caller.Options{}, func(ctx context.Context, c *caller.Caller) error {
+		said, err := c.Say(ctx, named(t, all, "vm-enter-num-to-call").PCM)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Answer(ctx, said.Last); err != nil {
+			return err
+		}
+		kill(t, "llama-server")
+		if _, err := c.Expect(ctx, "error", said.Last); err != nil {
+			return fmt.Errorf("wait for word of the trouble: %w", err)
+		}
+		if trouble, _ := lastOf(c, "error", func(web.Trouble) bool { return true }); trouble.Code != "llm" || trouble.Text == "" || trouble.Fatal {
+			t.Errorf("the page was told %+v", trouble)
+		}
+		if err := c.Finished(ctx); err != nil {
+			return err
+		}
+		if err := c.Until(ctx, c.Now()+5*time.Second); err != nil { // the new server loads
+			return err
+		}
+		_, _, err = ask(ctx, c, named(t, all, "pls-hold-while-try").PCM)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill kills this process's children of a name.
+func kill(t *testing.T, name string) {
+	t.Helper()
+	out, err := exec.Command("pgrep", "-P", strconv.Itoa(os.Getpid()), name).Output()
+	if err != nil {
+		t.Fatalf("find %s: %v", name, err)
+	}
+	for _, field := range strings.Fields(string(out)) {
+		pid, err := strconv.Atoi(field)
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ type Cmd struct {
 
 // FetchCmd fetches.
 type FetchCmd struct {
-	LLM    string `name:"llm" enum:"auto,large,small,both,none" default:"auto" help:"Language model: ${enum}. auto is the large one when about 4 GB of memory is available."`
+	LLM    string `name:"llm" env:"-" enum:"auto,large,small,both,none" default:"auto" help:"Language model: ${enum}. auto is the large one when about 4 GB of memory is available."`
 	Mirror string `placeholder:"DIR" type:"path" help:"Take the wheels from this folder and use no network."`
 	Dir    string `placeholder:"DIR" type:"path" env:"PARLEY_MODELS" help:"Where the models are kept. Default: parley/models in the user's cache folder."`
 }
