@@ -424,3 +424,12 @@ func TestLongConversation(t *testing.T) {
 		}
 	})
 }
+
+// The log of a call in real time, with the order that goroutines and timers gave it, repeats byte for byte.
+func TestRealTimeLogRepeats(t *testing.T) {
+	c := newCall([]string{"What is the time?", "Stop."}, at(6), span{at(0.5), at(1.2)}, span{at(2.6), at(3.2)})
+	c.run(t) // fails if the log does not repeat
+	if len(c.decisions(turn.Commit)) == 0 || len(c.decisions(turn.Hold)) == 0 || len(c.log()) < 30 {
+		t.Errorf("a log of %d entries:\n%s", len(c.log()), c.told())
+	}
+}
