@@ -87,7 +87,7 @@ func TestFirstConversation(t *testing.T) {
 	}
 	all := speech(t)
 	hear := transcriber(t)
-	s := start(t, "--llm", "local:model="+models.Dir()+"/"+models.SmallFile, "--greeting", "Hello, this is a rather long greeting, so that there is time to interrupt it while it lasts.")
+	s := start(t, "--llm", "local:model="+models.Dir()+"/"+models.SmallFile, "--greeting", "Hello, this is a rather long greeting, so that there is time to interrupt it while it lasts, and to cough before that, and to see that it goes on nevertheless.")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var sound heardSound
@@ -186,14 +186,20 @@ func coughing(ctx context.Context, t *testing.T, c *caller.Caller, greeting call
 // interrupting must: the agent is silent soon after the first voiced packet, and answers.
 func interrupting(ctx context.Context, t *testing.T, c *caller.Caller, u corpus.Utterance) {
 	t.Helper()
+	if _, err := c.Answer(ctx, c.Now()); err != nil { // the agent is speaking
+		t.Fatal(err)
+	}
 	said, err := c.Say(ctx, u.PCM)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := caller.Measure(c.Heard(0), said, c.Now())
-	t.Logf("silent %v after the interruption began", m.Stop)
-	if m.Kept || m.Stop < 0 || m.Stop > 3*time.Second {
-		t.Errorf("the agent was not interrupted: %+v", m)
+	stop := time.Duration(0)
+	if last, ok := caller.LastAudible(c.Heard(0), said.First, said.Last); ok {
+		stop = last.At - said.First
+	}
+	t.Logf("silent %v after the interruption began", stop)
+	if stop > 1500*time.Millisecond {
+		t.Error("the agent spoke on")
 	}
 	if got, _ := lastOf(c, "agent", func(a web.Said) bool { return a.Turn == 1 && a.Done }); !got.Interrupted || len(got.Heard) >= len(got.Generated) {
 		t.Errorf("of the interrupted greeting the page was told %+v", got)
@@ -225,5 +231,8 @@ func answering(ctx context.Context, t *testing.T, c *caller.Caller, sound *heard
 		t.Errorf("%d of %d words are wrong: the page shows %q, the sound says %q", errs, words, answer.Heard, again)
 	}
 	gap := longestGap(c.Heard(0), first.At, last.At)
+	if gap > 3*time.Second { // 0.3 s is the aim; a busy machine may take ten times as long
+		t.Errorf("a pause of %v inside the answer", gap)
+	}
 	t.Logf("%q: answered after %v with %q, longest pause %v", user.Text, first.At-said.Last, answer.Heard, gap)
 }
