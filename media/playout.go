@@ -15,7 +15,7 @@ const (
 	playoutBack   = 2 * time.Second      // speech already sent, for Resume
 	playoutFade   = 5 * time.Millisecond // at every edge that speech does not have by itself
 	playoutRefill = 10                   // frames of room that Play is woken for
-	playoutGrid   = 5 * time.Millisecond
+	playoutGrid   = 10 * time.Millisecond
 	playoutStall  = 200 * time.Millisecond // the process stood still: skip, do not burst
 )
 
@@ -76,7 +76,7 @@ func (p *Playout) Stats() PlayoutStats {
 // so a late one does not delay the next.
 func (p *Playout) Run(ctx context.Context) error {
 	start := time.Now()
-	// All playouts of a process tick together, at one of four moments: waking up costs more than a tick.
+	// All playouts of a process tick together, at one of two moments: waking up costs more than a tick.
 	start = start.Add(playoutGrid - time.Duration(start.UnixNano()%int64(playoutGrid)))
 	timer := time.NewTimer(time.Until(start.Add(FrameDuration)))
 	defer timer.Stop()
