@@ -227,10 +227,13 @@ func opened[T any](ctx context.Context, k *kit, e engine[T], s *spec) (T, error)
 	if err := s.done(); err != nil {
 		return v, err
 	}
-	if err != nil {
-		return v, fmt.Errorf("open --%s %s: %w", s.flag, s.name, err)
+	if err == nil {
+		return v, nil
 	}
-	return v, nil
+	if set, _ := e.needs(s); set != 0 {
+		err = fmt.Errorf("%w (a damaged model file is found and mended by 'parley models fetch')", err)
+	}
+	return v, fmt.Errorf("open --%s %s: %w", s.flag, s.name, err)
 }
 
 func (k *kit) ensure(ctx context.Context, want models.Set) error {
