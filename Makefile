@@ -50,8 +50,8 @@ test: setup-test build lint
 	bin/parley models fetch --llm small
 	@echo '— with the race detector'
 	$(GO) test -race -short ./...
-	@echo '— with models, speech and a browser'
-	$(GO) test -timeout 20m ./... | tee bin/test.log
+	@echo '— with models, speech and a browser, a package at a time: some of them measure'
+	$(GO) test -p 1 -timeout 20m ./... | tee bin/test.log
 	@echo '— the ten slowest packages'
 	@awk '$$1 == "ok" && $$3 ~ /s$$/ { print $$3 + 0 "s", $$2 }' bin/test.log | sort -rn | head
 
