@@ -93,3 +93,8 @@ func Of[T any](items ...T) Source[T] {
 		}
 	}
 }
+
+// Through is s with every reader's frames filtered: each opening of the stream begins a filter anew.
+func Through(s Source[Frame], f Filter) Source[Frame] {
+	return func(ctx context.Context) iter.Seq[Frame] { return f(s(ctx)) }
+}

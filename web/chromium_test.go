@@ -79,7 +79,8 @@ func TestChromium(t *testing.T) {
 	}
 	h := open(t, 0)
 	var level, loud atomic.Int64
-	h.Converse = func(ctx context.Context, _ string, call *rtc.Call) error {
+	h.Converse = func(ctx context.Context, s *Session) error {
+		call := s.Call
 		up := call.Up().Tap(50, media.DropOldest)
 		done := make(chan struct{})
 		go func() {
@@ -101,8 +102,7 @@ func TestChromium(t *testing.T) {
 		}()
 		err := call.Run(ctx)
 		<-done
-		s := call.Stats()
-		t.Logf("%+v", s)
+		t.Logf("%+v", call.Stats())
 		h.ended <- err
 		return err
 	}

@@ -80,3 +80,34 @@ type Command struct {
 	Text string `json:"text,omitempty"`
 	On   bool   `json:"on,omitempty"`
 }
+
+// Counters are the figures of a call's media so far. The page is told them every two seconds; GET /sessions/{id} and
+// the closing line of the log have them too.
+type Counters struct {
+	Type    string       `json:"type"` // "counters"
+	AtMS    int64        `json:"atMs"` // on the session clock
+	Codec   string       `json:"codec"`
+	RTTMS   float64      `json:"rttMs"`   // round trip; 0: not known yet
+	Dropped uint64       `json:"dropped"` // by us: floods, queues that were full
+	Up      UpCounters   `json:"up"`      // from the caller
+	Down    DownCounters `json:"down"`    // to the caller
+}
+
+// UpCounters count packets unless they end in Ms.
+type UpCounters struct {
+	Received    uint64  `json:"received"`
+	Lost        uint64  `json:"lost"`
+	Late        uint64  `json:"late"` // came after their place had been concealed
+	Duplicated  uint64  `json:"duplicated"`
+	Recovered   uint64  `json:"recovered"`   // by the redundancy of the next packet (FEC)
+	ConcealedMS int64   `json:"concealedMs"` // sound made up, or silence in place of lost sound
+	PausedMS    int64   `json:"pausedMs"`    // silence that the caller announced (DTX)
+	DepthMS     float64 `json:"depthMs"`     // what a missing packet is waited for
+	Loss        float64 `json:"loss"`        // share lost, of the whole call
+}
+
+// DownCounters count packets.
+type DownCounters struct {
+	Sent uint64  `json:"sent"`
+	Loss float64 `json:"loss"` // share lost, as the caller last reported
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/media/rtc"
@@ -28,7 +29,7 @@ type Server struct {
 	Endpoint *rtc.Endpoint
 	// Converse is one session: it runs the call and returns when it is over. ctx ends with ErrDeleted or
 	// ErrShutdown. The call is closed for it when it returns.
-	Converse    func(ctx context.Context, id string, call *rtc.Call) error
+	Converse    func(ctx context.Context, s *Session) error
 	MaxSessions int   // further callers are told to come again; zero or less: no limit
 	Page        fs.FS // served at /, its index.html first; nil: no page
 	Logger      *slog.Logger
@@ -45,6 +46,16 @@ type table struct {
 
 	running sync.WaitGroup
 }
+
+// Session is a caller's session as Converse is given it.
+type Session struct {
+	ID     string
+	Call   *rtc.Call
+	report atomic.Pointer[func() Counters]
+}
+
+// Report says where the session's counters come from. Without it they are those of the call alone.
+func (s *Session) Report(from func() Counters) { s.report.Store(&from) }
 
 type session struct {
 	since  time.Time
@@ -187,7 +198,7 @@ func (s *Server) converse(ctx context.Context, id string, call *rtc.Call) {
 	// The whole id is the right to end the session: the log has its beginning only.
 	log := s.logger().With(slog.String("session", id[:8]))
 	log.Info("session begins")
-	err := s.Converse(ctx, id, call)
+	err := s.Converse(ctx, &Session{ID: id, Call: call})
 	call.Close()
 	log.Info("session ends", slog.Duration("after", call.Now()), slog.String("reason", reason(err)))
 }

@@ -46,7 +46,8 @@ func open(t *testing.T, max int) *house {
 			"index.html": {Data: []byte("<!doctype html>")},
 			"js/app.js":  {Data: []byte("export {}")},
 		},
-		Converse: func(ctx context.Context, _ string, call *rtc.Call) error {
+		Converse: func(ctx context.Context, s *Session) error {
+			call := s.Call
 			err := call.Run(ctx)
 			h.ended <- err
 			return err

@@ -19,7 +19,7 @@ const (
 
 // ear decodes what arrives and places it by RTP time.
 type ear struct {
-	decoder *codec.Decoder
+	decoder *codec.OpusDecoder
 	each    func(at int64, pcm []int16)
 	pcm     []int16
 
@@ -31,7 +31,7 @@ type ear struct {
 }
 
 func newEar(each func(int64, []int16)) (*ear, error) {
-	dec, err := codec.NewDecoder(Rate)
+	dec, err := codec.NewOpusDecoder(Rate)
 	if err != nil {
 		return nil, fmt.Errorf("prepare ear: %w", err)
 	}

@@ -52,7 +52,7 @@ func TestEarFollows(t *testing.T) {
 }
 
 func TestEarHears(t *testing.T) {
-	enc, err := codec.NewEncoder(Rate, codec.EncoderOptions{})
+	enc, err := codec.NewOpusEncoder(Rate, codec.EncoderOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

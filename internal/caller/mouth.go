@@ -20,7 +20,7 @@ type Said struct{ First, Last time.Duration }
 
 // mouth sends a packet every 20 ms.
 type mouth struct {
-	encoder *codec.Encoder
+	encoder *codec.OpusEncoder
 	send    func(media.Packet)
 	floor   chan struct{} // held by the Say that speaks
 
@@ -37,7 +37,7 @@ type job struct {
 }
 
 func newMouth(call *rtc.Call) (*mouth, error) {
-	enc, err := codec.NewEncoder(Rate, codec.EncoderOptions{Voice: true})
+	enc, err := codec.NewOpusEncoder(Rate, codec.EncoderOptions{Voice: true})
 	if err != nil {
 		return nil, fmt.Errorf("prepare voice: %w", err)
 	}

@@ -115,18 +115,18 @@ func (s sender) packets(t testing.TB, kind string, seconds float64) [][]byte {
 // packetLengths are all that Opus has.
 var packetLengths = []int{25, 50, 100, 200, 400, 600, 800, 1000, 1200}
 
-func newDecoder(t testing.TB, rate int) *Decoder {
+func newDecoder(t testing.TB, rate int) *OpusDecoder {
 	t.Helper()
-	d, err := NewDecoder(rate)
+	d, err := NewOpusDecoder(rate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func newEncoder(t testing.TB, rate int, o EncoderOptions) *Encoder {
+func newEncoder(t testing.TB, rate int, o EncoderOptions) *OpusEncoder {
 	t.Helper()
-	e, err := NewEncoder(rate, o)
+	e, err := NewOpusEncoder(rate, o)
 	if err != nil {
 		t.Fatal(err)
 	}

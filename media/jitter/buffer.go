@@ -21,6 +21,8 @@ type Options struct {
 	Duration func(payload []byte) (time.Duration, error)
 	// HasFEC reports that a payload also carries the audio before it. Nil: none does.
 	HasFEC func(payload []byte) bool
+	// Clock is the rate of the RTP timestamps. Zero: that of Opus.
+	Clock int
 }
 
 // Buffer is the gap fixer of one stream. It holds at most 128 packets and allocates nothing after New.
@@ -76,6 +78,9 @@ func New(o Options) *Buffer {
 	if o.HasFEC == nil {
 		o.HasFEC = func([]byte) bool { return false }
 	}
+	if o.Clock == 0 {
+		o.Clock = media.ClockRate
+	}
 	return &Buffer{opt: o, held: make([]slot, 0, capacity), unit: media.FrameDuration}
 }
 
@@ -123,7 +128,7 @@ func (b *Buffer) begin(p media.Packet) {
 
 // place is where a packet's timestamp puts it.
 func (b *Buffer) place(p media.Packet) time.Duration {
-	d := time.Duration(int32(p.Time-b.top.time)) * time.Second / media.ClockRate
+	d := time.Duration(int32(p.Time-b.top.time)) * time.Second / time.Duration(b.opt.Clock)
 	return b.top.from + d.Round(grid)
 }
 

@@ -20,7 +20,7 @@ const (
 
 // Down turns frames into packets and sends them.
 type Down struct {
-	enc   *codec.Encoder
+	enc   *codec.OpusEncoder
 	send  func(media.Packet)
 	pcm   []int16 // the frame
 	buf   [codec.MaxPayload]byte
@@ -42,17 +42,27 @@ type DownStats struct {
 	Level   int8   // of the last packet, −dBov: 0 is the loudest, 127 silence
 }
 
-// NewDown makes a Down for frames of rate samples a second: 8000, 12000, 16000, 24000 or 48000. Send gets
-// each packet within Write; it fills in At, SSRC and PT and must not block. It may keep the payload.
-func NewDown(rate int, send func(media.Packet)) (*Down, error) {
-	enc, err := codec.NewEncoder(rate, codec.EncoderOptions{})
+// DownOptions say what goes down a line.
+type DownOptions struct {
+	Rate  int         // of the frames, in samples a second: 8000, 12000, 16000, 24000 or 48000
+	Codec media.Codec // of the packets
+	// Send gets each packet within Write; it fills in At, SSRC and PT and must not block. It may keep the payload.
+	Send func(media.Packet)
+	// Loss is the share of our packets that the listener reports lost, 0 to 1, asked at the beginning of a talk
+	// spurt. Nil: none.
+	Loss func() float64
+}
+
+// NewDown makes a Down.
+func NewDown(o DownOptions) (*Down, error) {
+	enc, err := codec.NewOpusEncoder(o.Rate, codec.EncoderOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("make downlink: %w", err)
 	}
 	return &Down{
 		enc:   enc,
-		send:  send,
-		pcm:   make([]int16, samples(media.FrameDuration, rate)),
+		send:  o.Send,
+		pcm:   make([]int16, samples(media.FrameDuration, o.Rate)),
 		seq:   uint16(rand.Uint32N(1 << 15)), // low: SRTP must not see an early wrap that it may have missed
 		time:  rand.Uint32(),
 		quiet: tail + keepalive, // a call begins in a pause, with a packet at once

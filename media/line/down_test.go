@@ -18,10 +18,10 @@ type ticker struct {
 func newTicker(t testing.TB) *ticker {
 	k := &ticker{}
 	var err error
-	k.Down, err = NewDown(media.SpeakRate, func(p media.Packet) {
+	k.Down, err = NewDown(DownOptions{Rate: media.SpeakRate, Send: func(p media.Packet) {
 		k.sent = append(k.sent, p)
 		k.tick = append(k.tick, k.n)
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestPayloadIsItsOwn(t *testing.T) {
 }
 
 func TestDownAllocatesThePayloadOnly(t *testing.T) {
-	d, err := NewDown(media.SpeakRate, func(media.Packet) {})
+	d, err := NewDown(DownOptions{Rate: media.SpeakRate, Send: func(media.Packet) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,10 +148,10 @@ func TestLevel(t *testing.T) {
 }
 
 func TestWrongRate(t *testing.T) {
-	if _, err := NewDown(22050, nil); err == nil {
+	if _, err := NewDown(DownOptions{Rate: 22050}); err == nil {
 		t.Error("a downlink at 22050 Hz")
 	}
-	if _, err := NewUp(44100); err == nil {
+	if _, err := NewUp(UpOptions{Rate: 44100}); err == nil {
 		t.Error("an uplink at 44100 Hz")
 	}
 }
@@ -161,7 +161,7 @@ func BenchmarkDownSpeech(b *testing.B) { benchmarkDown(b, speech(0, media.SpeakR
 func BenchmarkDownSilence(b *testing.B) { benchmarkDown(b, nil) }
 
 func benchmarkDown(b *testing.B, pcm []int16) {
-	d, err := NewDown(media.SpeakRate, func(media.Packet) {})
+	d, err := NewDown(DownOptions{Rate: media.SpeakRate, Send: func(media.Packet) {}})
 	if err != nil {
 		b.Fatal(err)
 	}

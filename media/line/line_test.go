@@ -110,10 +110,10 @@ func call(t *testing.T, ticks int, talk func(n int) []int16, net network) ([]hea
 			})
 		}
 		var err error
-		if up, err = NewUp(media.ListenRate); err != nil {
+		if up, err = NewUp(UpOptions{Rate: media.ListenRate}); err != nil {
 			t.Fatal(err)
 		}
-		if down, err = NewDown(media.SpeakRate, send); err != nil {
+		if down, err = NewDown(DownOptions{Rate: media.SpeakRate, Send: send}); err != nil {
 			t.Fatal(err)
 		}
 		go func() {

@@ -16,7 +16,7 @@ import (
 type Up struct {
 	rate int
 	buf  *jitter.Buffer
-	dec  *codec.Decoder
+	dec  codec.Decoder
 
 	work  []int16 // room for the longest packet
 	piece piece   // what of the last item is not yet in a frame
@@ -46,18 +46,29 @@ type UpStats struct {
 	Undecodable uint64 // packets that the decoder refused; concealed
 }
 
-// NewUp makes an Up whose frames have rate samples a second: 8000, 12000, 16000, 24000 or 48000.
-func NewUp(rate int) (*Up, error) {
-	dec, err := codec.NewDecoder(rate)
+// UpOptions say what comes up a line.
+type UpOptions struct {
+	Rate  int         // of the frames, in samples a second: 8000, 12000, 16000, 24000 or 48000
+	Codec media.Codec // of the packets
+	// Events is the payload type of telephone-event packets (RFC 4733); zero: there are none.
+	Events uint8
+	// Digit gets each key that the caller presses once, within the loop that reads frames: 0 to 9, *, #, A to D. It
+	// must not block. Nil: keys are ignored.
+	Digit func(at time.Duration, key rune)
+}
+
+// NewUp makes an Up.
+func NewUp(o UpOptions) (*Up, error) {
+	dec, err := codec.NewDecoder(o.Codec, o.Rate)
 	if err != nil {
 		return nil, fmt.Errorf("make uplink: %w", err)
 	}
 	return &Up{
-		rate:  rate,
-		buf:   jitter.New(jitter.Options{Duration: codec.PacketDuration, HasFEC: codec.HasFEC}),
+		rate:  o.Rate,
+		buf:   jitter.New(jitter.Options{Duration: codec.PacketDuration, HasFEC: codec.HasFEC, Clock: o.Codec.Clock()}),
 		dec:   dec,
-		work:  make([]int16, samples(codec.MaxDuration, rate)),
-		frame: make([]int16, samples(media.FrameDuration, rate)),
+		work:  make([]int16, samples(codec.MaxDuration, o.Rate)),
+		frame: make([]int16, samples(media.FrameDuration, o.Rate)),
 	}, nil
 }
 

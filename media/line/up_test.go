@@ -15,7 +15,7 @@ import (
 func packets(t testing.TB, n int, d time.Duration, o codec.EncoderOptions) []media.Packet {
 	t.Helper()
 	const rate = 16000
-	enc, err := codec.NewEncoder(rate, o)
+	enc, err := codec.NewOpusEncoder(rate, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func packets(t testing.TB, n int, d time.Duration, o codec.EncoderOptions) []med
 // listen is what an Up makes of packets that arrive at their time.
 func listen(t *testing.T, in []media.Packet) ([]heard, UpStats) {
 	t.Helper()
-	up, err := NewUp(media.ListenRate)
+	up, err := NewUp(UpOptions{Rate: media.ListenRate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestEndYieldsWhatIsHeld(t *testing.T) {
 // A reader that is held up finds everything that came meanwhile.
 func TestSlowReader(t *testing.T) {
 	in := packets(t, 60, 20*ms, codec.EncoderOptions{})
-	up, err := NewUp(media.ListenRate)
+	up, err := NewUp(UpOptions{Rate: media.ListenRate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestSlowReader(t *testing.T) {
 // Frames go on without packets, end with ctx, and the next reader goes on where the last one left.
 func TestReadersTakeTurns(t *testing.T) {
 	in := packets(t, 20, 20*ms, codec.EncoderOptions{})
-	up, err := NewUp(media.ListenRate)
+	up, err := NewUp(UpOptions{Rate: media.ListenRate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func FuzzUp(f *testing.F) {
 	f.Add([]byte{0x0b})
 	f.Add([]byte{0xff, 0x81, 0x00})
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		u, err := NewUp(media.ListenRate)
+		u, err := NewUp(UpOptions{Rate: media.ListenRate})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +288,7 @@ func feed(u *Up, in []media.Packet, from media.Packet, n int) media.Packet {
 }
 
 func TestUpAllocatesNothing(t *testing.T) {
-	u, err := NewUp(media.ListenRate)
+	u, err := NewUp(UpOptions{Rate: media.ListenRate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestUpAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkUp(b *testing.B) {
-	u, err := NewUp(media.ListenRate)
+	u, err := NewUp(UpOptions{Rate: media.ListenRate})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -31,11 +31,11 @@ type conversation struct {
 
 // run lives the call: it returns why the call or the conversation ended.
 func (c conversation) run(ctx context.Context, call *rtc.Call) error {
-	up, err := line.NewUp(media.ListenRate)
+	up, err := line.NewUp(line.UpOptions{Rate: media.ListenRate})
 	if err != nil {
 		return err
 	}
-	down, err := line.NewDown(media.SpeakRate, call.Send)
+	down, err := line.NewDown(line.DownOptions{Rate: media.SpeakRate, Send: call.Send})
 	if err != nil {
 		return err
 	}

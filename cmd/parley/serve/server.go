@@ -45,12 +45,13 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 		limit = e.capacity
 	}
 	server := &web.Server{Endpoint: endpoint, MaxSessions: limit, Page: page.FS(), Logger: k.log}
-	server.Converse = func(ctx context.Context, id string, call *rtc.Call) error {
+	server.Converse = func(ctx context.Context, s *web.Session) error {
+		id := s.ID
 		return conversation{
 			engines: e, profile: c.profile(),
 			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS},
 			log:   k.log.With(slog.String("call", id[:min(8, len(id))])),
-		}.run(ctx, call)
+		}.run(ctx, s.Call)
 	}
 	h := &http.Server{Handler: withStats(server.Handler()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, TLSConfig: cert,
 		ErrorLog: slog.NewLogLogger(k.log.Handler(), slog.LevelDebug)}

@@ -111,8 +111,8 @@ func (a Agent) Handler(ctx context.Context) (h *http.ServeMux, wait func() error
 type line struct {
 	Agent
 	call    *rtc.Call
-	decoder *codec.Decoder
-	encoder *codec.Encoder
+	decoder *codec.OpusDecoder
+	encoder *codec.OpusEncoder
 	pcm     []int16
 	buf     [codec.MaxPayload]byte
 
@@ -125,10 +125,10 @@ type line struct {
 func (a Agent) converse(ctx context.Context, call *rtc.Call) {
 	l := line{Agent: a, call: call, pcm: make([]int16, rate*120/1000), voice: -1}
 	var err error
-	if l.decoder, err = codec.NewDecoder(rate); err != nil {
+	if l.decoder, err = codec.NewOpusDecoder(rate); err != nil {
 		panic(err)
 	}
-	if l.encoder, err = codec.NewEncoder(rate, codec.EncoderOptions{}); err != nil {
+	if l.encoder, err = codec.NewOpusEncoder(rate, codec.EncoderOptions{}); err != nil {
 		panic(err)
 	}
 	up := call.Up().Tap(64, media.DropOldest)

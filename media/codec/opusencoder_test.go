@@ -115,15 +115,15 @@ func TestEncodeStaysWithinItsSlice(t *testing.T) {
 
 func TestMisuseGivesErrors(t *testing.T) {
 	for _, rate := range []int{-1, 0, 22050, 44100, 96000} {
-		if _, err := NewEncoder(rate, EncoderOptions{}); err == nil {
+		if _, err := NewOpusEncoder(rate, EncoderOptions{}); err == nil {
 			t.Errorf("encoder at %d Hz accepted", rate)
 		}
-		if _, err := NewDecoder(rate); err == nil {
+		if _, err := NewOpusDecoder(rate); err == nil {
 			t.Errorf("decoder at %d Hz accepted", rate)
 		}
 	}
 	for _, o := range []EncoderOptions{{Bitrate: -5}, {Complexity: 11}, {Complexity: -1}, {Loss: 101}, {Loss: -1}} {
-		if _, err := NewEncoder(24000, o); err == nil {
+		if _, err := NewOpusEncoder(24000, o); err == nil {
 			t.Errorf("%+v accepted", o)
 		}
 	}
@@ -139,8 +139,8 @@ func TestMisuseGivesErrors(t *testing.T) {
 // spurt plays a talk spurt through an encoder and a listener's decoder, and what follows it.
 type spurt struct {
 	t   *testing.T
-	e   *Encoder
-	d   *Decoder
+	e   *OpusEncoder
+	d   *OpusDecoder
 	out []int16 // what the listener hears
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/hraban/opus"
 )
 
-// MaxPayload is room enough for any packet of an [Encoder] with frames of at most 20 ms.
+// MaxPayload is room enough for any packet of an [OpusEncoder] with frames of at most 20 ms.
 const MaxPayload = 1 + maxFrameBytes
 
 // What the zero EncoderOptions mean.
@@ -25,19 +25,19 @@ type EncoderOptions struct {
 	Loss       int  // packets expected to be lost, percent; with Voice more than 0 adds the copies ([HasFEC])
 }
 
-// Encoder turns mono samples into one stream of Opus packets. Its mode does not change within its life. Not safe for
+// OpusEncoder turns mono samples into one stream of Opus packets. Its mode does not change within its life. Not safe for
 // concurrent use. It allocates nothing a frame. On one core of a cloud server 20 ms at 24 kHz take 44 µs, with Voice 127 µs,
 // with Loss too 158 µs (go test -bench Encode ./media/codec).
-type Encoder struct {
+type OpusEncoder struct {
 	opus    *opus.Encoder
 	toc     byte    // of the last packet, for one frame
 	silence []int16 // 20 ms
 	scratch [MaxPayload]byte
 }
 
-// NewEncoder makes an encoder of mono samples at rate: 8000, 12000, 16000, 24000 or 48000 a second. Any other rate and
+// NewOpusEncoder makes an encoder of mono samples at rate: 8000, 12000, 16000, 24000 or 48000 a second. Any other rate and
 // options out of range are errors.
-func NewEncoder(rate int, o EncoderOptions) (*Encoder, error) {
+func NewOpusEncoder(rate int, o EncoderOptions) (*OpusEncoder, error) {
 	app := opus.AppRestrictedLowdelay // never anything but CELT, and 4 ms less delay than AppAudio
 	if o.Voice {
 		app = opus.AppVoIP
@@ -46,14 +46,14 @@ func NewEncoder(rate int, o EncoderOptions) (*Encoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make Opus encoder at %d Hz: %w", rate, err)
 	}
-	e := &Encoder{opus: enc, silence: make([]int16, rate/50)}
+	e := &OpusEncoder{opus: enc, silence: make([]int16, rate/50)}
 	if err := errors.Join(e.configure(o), e.Reset()); err != nil {
 		return nil, fmt.Errorf("make Opus encoder at %d Hz with %+v: %w", rate, o, err)
 	}
 	return e, nil
 }
 
-func (e *Encoder) configure(o EncoderOptions) error {
+func (e *OpusEncoder) configure(o EncoderOptions) error {
 	if o.Bitrate == 0 {
 		o.Bitrate = defaultBitrate
 	}
@@ -71,7 +71,7 @@ func (e *Encoder) configure(o EncoderOptions) error {
 // Encode writes the packet of one frame, 2.5, 5, 10, 20, 40 or 60 ms long, to the front of buf and returns its
 // length. [MaxPayload] bytes always suffice for 20 ms; with less room the packet is squeezed into it. Neither
 // argument is kept and nothing of buf beyond the returned count may be relied on.
-func (e *Encoder) Encode(pcm []int16, buf []byte) (n int, err error) {
+func (e *OpusEncoder) Encode(pcm []int16, buf []byte) (n int, err error) {
 	n, err = e.opus.Encode(pcm, buf[:len(buf):len(buf)]) // libopus goes by capacity
 	if err != nil {
 		return 0, fmt.Errorf("encode %d samples into %d bytes: %w", len(pcm), len(buf), err)
@@ -83,7 +83,7 @@ func (e *Encoder) Encode(pcm []int16, buf []byte) (n int, err error) {
 // Quiet writes the packet that says "silence from here" to buf, which needs one byte, and returns its length, 1. It
 // has the mode and bandwidth of the last packet and lasts as long, at most 20 ms in a CELT mode and 60 ms with Voice;
 // before the first packet it is one of 20 ms. Send it only after encoded frames of silence: see the package comment.
-func (e *Encoder) Quiet(buf []byte) int {
+func (e *OpusEncoder) Quiet(buf []byte) int {
 	buf[0] = e.toc
 	return 1
 }
@@ -94,7 +94,7 @@ func (e *Encoder) Quiet(buf []byte) int {
 // A silent frame is encoded and thrown away, because a new libopus encoder supposes a listener who has heard nothing, and in
 // the CELT modes codes the levels of its first frames as differences to that. To one who has just heard silence they
 // came out 28, 16, 10 and 5 dB too low.
-func (e *Encoder) Reset() error {
+func (e *OpusEncoder) Reset() error {
 	if err := e.opus.Reset(); err != nil {
 		return fmt.Errorf("reset Opus encoder: %w", err)
 	}

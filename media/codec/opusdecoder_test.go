@@ -29,7 +29,7 @@ func TestDecodeAnySender(t *testing.T) {
 }
 
 // decodeAll decodes packets that each hold want samples.
-func decodeAll(t *testing.T, d *Decoder, packets [][]byte, want int) []int16 {
+func decodeAll(t *testing.T, d *OpusDecoder, packets [][]byte, want int) []int16 {
 	t.Helper()
 	pcm := make([]int16, d.rate*120/1000)
 	var out []int16
