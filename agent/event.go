@@ -60,6 +60,7 @@ type Input struct {
 	Kind InputKind
 	Text string
 	On   bool
+	At   time.Duration // PathLost: on the session clock
 }
 
 // InputKind says what an Input is.
@@ -70,6 +71,10 @@ const (
 	Typed  InputKind = "text"   // Text was typed
 	Mute   InputKind = "mute"   // the microphone was turned off (On) or on
 	HangUp InputKind = "hangup" // the caller has had enough
+
+	Key      InputKind = "key"  // Text is a key that was pressed: 0–9, *, #, A–D
+	PathLost InputKind = "lost" // the network path is dead: what was sent since At did not arrive
+	PathBack InputKind = "back" // and there again
 )
 
 // Why a reply was canceled, as context.Cause tells it, and why a conversation ended.

@@ -112,6 +112,12 @@ func (l *loop) input(ctx context.Context, in Input) {
 		l.step(ctx, turn.Input{Kind: turn.Typed, Text: in.Text})
 	case Mute:
 		l.step(ctx, turn.Input{Kind: turn.Muted, On: in.On})
+	case Key:
+		l.step(ctx, turn.Input{Kind: turn.Key, Text: in.Text})
+	case PathLost:
+		l.step(ctx, turn.Input{Kind: turn.PathLost, At: in.At})
+	case PathBack:
+		l.step(ctx, turn.Input{Kind: turn.PathBack})
 	case HangUp:
 		l.view.leave = ErrHungUp
 	}

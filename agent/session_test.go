@@ -268,6 +268,58 @@ end: the caller's audio ended`)
 	})
 }
 
+// The network is gone for eight seconds: the agent holds, says again what was sent into the void, and neither asks
+// whether anybody is there nor takes the outage for the end of a turn. The log repeats, and time goes on in it.
+func TestPathLostAndBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall(nil, at(30))
+		c.Profile.Greeting = "This is a sentence of some length, so that it lasts for a while, and then some more."
+		c.Input = func(ctx context.Context) iter.Seq[agent.Input] {
+			return func(yield func(agent.Input) bool) {
+				time.Sleep(at(4))
+				if yield(agent.Input{Kind: agent.PathLost, At: at(2)}) {
+					time.Sleep(at(8))
+					yield(agent.Input{Kind: agent.PathBack})
+				}
+			}
+		}
+		c.run(t)
+		hold, resume := c.decisions(turn.Hold), c.decisions(turn.Resume)
+		if len(hold) != 1 || len(resume) != 1 || hold[0].Round(10*time.Millisecond) != at(4) || resume[0].Round(10*time.Millisecond) != at(12) {
+			t.Fatalf("held at %v, resumed at %v", hold, resume)
+		}
+		for i, loud := range c.sound {
+			if place := time.Duration(i) * media.FrameDuration; loud && place > at(4.04) && place < at(11.96) {
+				t.Fatalf("sound at %v, in the outage", place)
+			}
+		}
+		var sound time.Duration
+		for _, loud := range c.sound {
+			if loud {
+				sound += media.FrameDuration
+			}
+		}
+		said := time.Duration(len(c.Profile.Greeting)) * 65 * time.Millisecond
+		if again := sound - said; again < at(1.9) || again > at(2.5) {
+			t.Errorf("%v of sound for %v of speech: 2 s were lost", sound, said)
+		}
+		if !strings.Contains(c.told(), c.Profile.Greeting) || strings.Contains(c.told(), "still there") {
+			t.Errorf("told:\n%s", c.told())
+		}
+	})
+}
+
+func TestKeysAreATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall(nil, at(12))
+		c.Input = media.Of(agent.Input{Kind: agent.Key, Text: "4"}, agent.Input{Kind: agent.Key, Text: "2"}, agent.Input{Kind: agent.Key, Text: "#"})
+		c.run(t)
+		if !strings.Contains(c.told(), "Keys pressed: 4 2 #") {
+			t.Errorf("told:\n%s", c.told())
+		}
+	})
+}
+
 // The caller pauses inside a sentence: the prepared answer leaves no trace.
 func TestPauseInsideTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 // interruption, and lets the next phrase be made while this one is spoken.
 const (
 	playoutAhead  = 3 * time.Second      // speech not yet sent
-	playoutBack   = 2 * time.Second      // speech already sent, for Resume
+	playoutBack   = 3 * time.Second      // speech already sent, for Resume: what a lost path can swallow before that is noticed
 	playoutFade   = 5 * time.Millisecond // at every edge that speech does not have by itself
 	playoutRefill = 10                   // frames of room that Play is woken for
 	playoutGrid   = 10 * time.Millisecond
@@ -280,7 +280,7 @@ func (p *Playout) Hold() time.Duration {
 	return p.speech.sent()
 }
 
-// Resume ends a Hold and repeats the last back of speech, at most 2 s.
+// Resume ends a Hold and repeats the last back of speech, at most 3 s.
 func (p *Playout) Resume(back time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

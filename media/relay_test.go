@@ -2,6 +2,8 @@ package media_test
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +125,105 @@ func TestRelayIdleStopsSource(t *testing.T) {
 		<-done
 		if sent != 4 {
 			t.Errorf("the source sent %d items", sent)
+		}
+	})
+}
+
+// An output track that is recorded while it is played stops its source when the call ends: player and recorder leave,
+// and so does the one who made it.
+func TestRecordedOutputStopsItsSourceWithTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down media.Relay[media.Frame]
+		call, hangUp := context.WithCancel(t.Context())
+		played, recorded := down.Tap(8, media.DropOldest), down.Tap(1500, media.DropNewest)
+		out := media.NewPlayout(8000, func(f media.Frame) { down.Send(f) })
+		source := make(chan error, 1)
+		go func() { source <- out.Run(untilIdle(t, &down)) }()
+		heard, kept := 0, 0
+		var readers sync.WaitGroup
+		readers.Go(func() {
+			for range played.All(call) {
+				heard++
+			}
+		})
+		readers.Go(func() {
+			for range recorded.All(call) {
+				kept++
+			}
+		})
+		time.AfterFunc(3*time.Second, hangUp)
+		readers.Wait()
+		if err := <-source; err == nil {
+			t.Error("the source ended without a reason")
+		}
+		if heard < 149 || kept != heard {
+			t.Errorf("%d frames played, %d recorded", heard, kept)
+		}
+	})
+}
+
+// untilIdle is a context that ends when nobody listens to r any more.
+func untilIdle[T any](t *testing.T, r *media.Relay[T]) context.Context {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-r.Idle()
+		cancel(errors.New("nobody listens"))
+	}()
+	return ctx
+}
+
+// The last tap of a generated source stops it, not the first that leaves.
+func TestLastTapStopsAGeneratedSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r media.Relay[media.Frame]
+		out := media.NewPlayout(8000, func(f media.Frame) { r.Send(f) })
+		first, last := r.Tap(4, media.DropOldest), r.Tap(4, media.DropOldest)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = out.Run(untilIdle(t, &r))
+		}()
+		time.Sleep(time.Second)
+		first.Close()
+		time.Sleep(time.Second)
+		select {
+		case <-ended:
+			t.Fatal("it stopped while somebody listened")
+		default:
+		}
+		last.Close()
+		<-ended
+	})
+}
+
+// A stalled tap costs the call nothing and knows what it missed: how much, and where.
+func TestStalledTapKnowsWhatItMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r media.Relay[int]
+		stalled, live := r.Tap(10, media.DropOldest), r.Tap(10, media.DropOldest)
+		go func() {
+			for i := range 500 {
+				r.Send(i)
+				time.Sleep(20 * time.Millisecond)
+			}
+			r.Close()
+		}()
+		var next uint64
+		for n, v := range stalled.All(t.Context()) {
+			if n != uint64(v) {
+				t.Fatalf("item %d has number %d", v, n)
+			}
+			if missed := n - next; missed > 0 && missed != stalled.Dropped() {
+				t.Errorf("the numbers say %d were missed, the counter %d", missed, stalled.Dropped())
+			}
+			if next = n + 1; n == 3 {
+				time.Sleep(5*time.Second + 10*time.Millisecond) // the reader stalls
+			}
+			for _, ok, _ := live.Next(); ok; _, ok, _ = live.Next() {
+			}
+		}
+		if next != 500 || stalled.Dropped() < 200 {
+			t.Errorf("ended at %d, missed %d", next, stalled.Dropped())
 		}
 	})
 }

@@ -25,6 +25,7 @@ type End struct {
 	Long     time.Duration `json:"long"`     // commit one that does not sound finished (1.15 s)
 	Dangling time.Duration `json:"dangling"` // commit one whose words are not: "I would like to" (1.35 s)
 	Text     time.Duration `json:"text"`     // the longest wait for a flushed text (2 s)
+	Keys     time.Duration `json:"keys"`     // commit pressed keys so long after the last one; # commits at once (2 s)
 	Done     float32       `json:"done"`     // at this probability the sound is finished (0.9)
 	Open     float32       `json:"open"`     // under this one it is not (0.3)
 }
@@ -56,6 +57,7 @@ func (c Config) withDefaults() Config {
 	or(&c.End.Long, 1150*ms)
 	or(&c.End.Dangling, 1350*ms)
 	or(&c.End.Text, 2000*ms)
+	or(&c.End.Keys, 2000*ms)
 	or(&c.End.Done, 0.9)
 	or(&c.End.Open, 0.3)
 	or(&c.Interrupt.Ask, 400*ms)

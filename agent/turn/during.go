@@ -68,7 +68,8 @@ func (m *Machine) resume(reason string) {
 		return
 	}
 	m.agent.held = false
-	m.decide(Decision{Kind: Resume, Turn: m.turn, Back: m.c.Interrupt.Rewind, Reason: reason})
+	m.decide(Decision{Kind: Resume, Turn: m.turn, Back: m.c.Interrupt.Rewind + m.path.missed, Reason: reason})
+	m.path.missed = 0
 }
 
 // weighty tells words that take the floor.

@@ -8,11 +8,11 @@ import (
 // Input is one thing that happened. Which fields count depends on Kind.
 type Input struct {
 	Kind  InputKind     `json:"kind"`
-	At    time.Duration `json:"at,omitempty"`    // Score, Partial, Final: where it ends on the caller's timeline
+	At    time.Duration `json:"at,omitempty"`    // Score, Partial, Final: where it ends on the caller's timeline; PathLost: since when
 	Start time.Duration `json:"start,omitempty"` // Partial, Final: where it starts; the same start replaces
 	Voice float32       `json:"voice,omitempty"` // Score: probability of speech
 	Loud  time.Duration `json:"loud,omitempty"`  // Score: where on that timeline sound was last heard; 0: at At
-	Text  string        `json:"text,omitempty"`  // Partial, Final, Typed
+	Text  string        `json:"text,omitempty"`  // Partial, Final, Typed; Key: one of 0–9 * # A–D
 	P     float32       `json:"p,omitempty"`     // Finished: probability that the speaker has finished
 	Turn  int           `json:"turn,omitempty"`  // Finished, Began, Ended: of which turn
 	On    bool          `json:"on,omitempty"`    // Muted
@@ -31,7 +31,10 @@ const (
 	Ended    InputKind = "ended"    // an answer has ended, in whatever way
 	Said     InputKind = "said"     // the agent is to say something of its own: a greeting
 	Typed    InputKind = "typed"    // the caller typed
+	Key      InputKind = "key"      // the caller pressed a key
 	Muted    InputKind = "muted"    // the caller's microphone was turned off or on
+	PathLost InputKind = "lost"     // nothing comes from the caller any more, nor goes there: what was sent since At is lost
+	PathBack InputKind = "back"     // the path is there again
 	Tick     InputKind = "tick"     // the time of Wake has come
 )
 

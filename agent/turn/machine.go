@@ -14,6 +14,8 @@ type Machine struct {
 	pause pause
 	text  text
 	agent floor
+	path  path
+	keys  keys
 
 	quiet   time.Duration // since when nobody has spoken or typed
 	checked bool          // the caller was asked in this silence
@@ -76,6 +78,12 @@ func (m *Machine) Step(now time.Duration, in Input) []Decision {
 		m.typed(in.Text)
 	case Muted:
 		m.mute(in.On)
+	case Key:
+		m.key(in.Text)
+	case PathLost:
+		m.lose(in.At)
+	case PathBack:
+		m.find()
 	}
 	m.settle()
 	return m.out
@@ -90,6 +98,18 @@ func (m *Machine) begin(k DecisionKind, text, reason string) {
 	m.agent = floor{doing: answering, since: m.now}
 	m.pause = pause{heard: -1}
 	m.decide(Decision{Kind: k, Turn: m.turn, Text: text, Reason: reason})
+	if m.path.lost {
+		m.hold("the path is lost")
+	}
+}
+
+// hold pauses the agent, if it is not paused yet.
+func (m *Machine) hold(reason string) {
+	if m.agent.doing == idle || m.agent.held {
+		return
+	}
+	m.agent.held = true
+	m.decide(Decision{Kind: Hold, Turn: m.turn, Reason: reason})
 }
 
 func (m *Machine) interrupt(reason string) {
@@ -164,15 +184,16 @@ func (m *Machine) obey(text string) bool {
 
 // score feeds the voice hysteresis.
 func (m *Machine) score(in Input) {
+	if m.path.lost { // silence, because nothing comes
+		m.ear.at, m.ear.heard = in.At, m.now
+		return
+	}
 	switch m.ear.hear(m.now, in, m.c.Voice) {
 	case onset:
 		m.active()
 		m.discard("the caller goes on")
 		m.pause = pause{heard: -1}
-		if m.agent.doing != idle && !m.agent.held {
-			m.agent.held = true
-			m.decide(Decision{Kind: Hold, Turn: m.turn, Reason: "a voice"})
-		}
+		m.hold("a voice")
 	case offset:
 		m.quiet = m.now
 		m.pause.asked = false
@@ -192,8 +213,14 @@ func (m *Machine) hear(in Input) {
 // settle decides what follows from the state at m.now. It runs after every input, so that a deadline that
 // has passed is never waited for.
 func (m *Machine) settle() {
+	if m.path.lost {
+		return
+	}
 	if m.ear.expire(m.now) {
 		m.pause.asked = false
+	}
+	if m.keys.pressed != "" && m.due(m.keys.at+m.c.End.Keys) {
+		m.dial()
 	}
 	switch {
 	case m.agent.doing != idle:

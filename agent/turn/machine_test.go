@@ -65,6 +65,16 @@ func parse(t *testing.T, script string) (s story, voices [][2]time.Duration, sai
 		case "greet":
 			text, _ := strconv.Unquote(rest)
 			s.events = append(s.events, event{at, turn.Input{Kind: turn.Said, Text: text}})
+		case "key": // key AT "5": the caller presses a key
+			text, _ := strconv.Unquote(rest)
+			s.events = append(s.events, event{at, turn.Input{Kind: turn.Key, Text: text}})
+		case "path": // path AT back, or path AT lost SINCE
+			state, since, _ := strings.Cut(rest, " ")
+			in := turn.Input{Kind: turn.InputKind(state)}
+			if in.Kind == turn.PathLost {
+				in.At = dur(t, since)
+			}
+			s.events = append(s.events, event{at, in})
 		case "mute":
 			s.events = append(s.events, event{at, turn.Input{Kind: turn.Muted, On: rest == "on"}})
 		case "answers": // answers TURN LENGTH
@@ -289,8 +299,8 @@ func diff(want, got string) string {
 // Whatever comes, in whatever order: the machine wants to be woken later than now, its turns never go
 // back, only a held agent is resumed, and the log repeats.
 func TestAnyInputKeepsTheRules(t *testing.T) {
-	kinds := []turn.InputKind{turn.Score, turn.Score, turn.Score, turn.Score, turn.Partial, turn.Final, turn.Finished, turn.Began, turn.Ended, turn.Said, turn.Typed, turn.Muted, turn.Tick, "nonsense"}
-	texts := []string{"", "hello there", "stop", "mm-hm", "goodbye", "I would like to", "Yes.", "…"}
+	kinds := []turn.InputKind{turn.Score, turn.Score, turn.Score, turn.Score, turn.Partial, turn.Final, turn.Finished, turn.Began, turn.Ended, turn.Said, turn.Typed, turn.Muted, turn.Key, turn.PathLost, turn.PathBack, turn.Tick, "nonsense"}
+	texts := []string{"", "hello there", "stop", "mm-hm", "goodbye", "I would like to", "Yes.", "…", "5", "#"}
 	rapid.Check(t, func(t *rapid.T) {
 		m := turn.New(turn.Config{})
 		var log []turn.Entry

@@ -6,6 +6,12 @@ import "time"
 // later than the last Step.
 func (m *Machine) Wake() (time.Duration, bool) {
 	w := wake{}
+	if m.path.lost {
+		return 0, false
+	}
+	if m.keys.pressed != "" {
+		w.at(m.keys.at + m.c.End.Keys)
+	}
 	if m.ear.voice {
 		w.at(m.ear.heard + stall)
 	}
