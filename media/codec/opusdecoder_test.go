@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -56,6 +57,29 @@ func TestDecodeChangeInMidStream(t *testing.T) {
 		got := decodeAll(t, d, s.packets(t, "tone", 1.2), 16*s.tenths/10)
 		if a := level(got[8000:], 16000); math.Abs(a-0.5) > 0.04 {
 			t.Errorf("%v: the tone came out at %.3f, want 0.5", s, a)
+		}
+	}
+}
+
+// One packet that is none, or that is of another length, costs its own 20 ms: what follows sounds as without it.
+func TestOneInvalidPacketCostsOnlyItself(t *testing.T) {
+	for _, s := range []sender{{opus.AppVoIP, 48000, 1, 200, 0}, {opus.AppAudio, 48000, 2, 200, 0}, {opus.AppRestrictedLowdelay, 48000, 1, 600, 0}} {
+		for _, bad := range [][]byte{{}, {0xff, 0xff}, {3}, bytes.Repeat([]byte{0xfb}, 1400)} {
+			packets, frame := s.packets(t, "tone", 2), 16*s.tenths/10
+			clean := decodeAll(t, newDecoder(t, 16000), packets, frame)
+			d, pcm := newDecoder(t, 16000), make([]int16, 1920)
+			got := decodeAll(t, d, packets[:10], frame)
+			if _, err := d.Decode(bad, pcm); !errors.Is(err, ErrPacket) {
+				t.Fatalf("%v: % x gave %v", s, bad[:min(2, len(bad))], err)
+			}
+			if err := d.Conceal(nil, pcm[:frame]); err != nil {
+				t.Fatal(err)
+			}
+			got = append(append(got, pcm[:frame]...), decodeAll(t, d, packets[11:], frame)...)
+			from := 12 * frame
+			if a := snr(got[from:], clean[from:], 0); len(got) != len(clean) || a < 10 {
+				t.Errorf("%v: %d samples of %d, %.1f dB from what it would be", s, len(got), len(clean), a)
+			}
 		}
 	}
 }

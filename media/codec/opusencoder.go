@@ -7,7 +7,7 @@ import (
 	"github.com/hraban/opus"
 )
 
-// MaxPayload is room enough for any packet of an [OpusEncoder] with frames of at most 20 ms.
+// MaxPayload is room enough for any packet of an [Encoder] with frames of at most 20 ms.
 const MaxPayload = 1 + maxFrameBytes
 
 // What the zero EncoderOptions mean.

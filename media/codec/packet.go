@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// MaxDuration is the longest Opus packet.
+// MaxDuration is the longest packet: of Opus by its definition, of the other codecs by ours.
 const MaxDuration = 120 * time.Millisecond
 
-// ErrPacket is what every payload that is not an Opus packet gives.
-var ErrPacket = errors.New("not an Opus packet")
+// ErrPacket is what every payload that is not a packet of its codec gives.
+var ErrPacket = errors.New("not a packet of this codec")
 
 // PacketDuration is how long the audio of an Opus packet lasts, whoever sent it: 2.5 to 120 ms. It reads the whole
 // frame structure (RFC 6716 section 3), so what it accepts a [Decoder] accepts too, but nothing inside the frames.

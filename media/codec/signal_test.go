@@ -23,6 +23,10 @@ func wave(kind string, rate, n int) []int16 {
 			v = 0.5 * math.Sin(2*math.Pi*testTone*t)
 		case "hum":
 			v = 0.4 * math.Sin(2*math.Pi*110*t)
+		case "chord": // without a period of less than a second
+			for _, f := range []float64{97, 151, 223, 311} {
+				v += 0.15 * math.Sin(2*math.Pi*f*t)
+			}
 		case "noise":
 			v = 0.3 * r.NormFloat64()
 		case "voice": // a glottal buzz in syllables
