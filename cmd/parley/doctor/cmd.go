@@ -6,6 +6,11 @@
 // engines and measures them for some seconds: the voice says a sentence, the recognizer hears it, the
 // language model answers it. Nothing is fetched, changed or sent anywhere, except that an engine on another
 // computer is asked whether it is there.
+//
+// With --url it looks at a running server from this computer instead. It asks for its health, makes an offer to see
+// which addresses it answers with, and then a call by each way they allow, separately: audio over UDP, over TCP, and
+// by each kind of TURN server. It says which way works and how long it took. Each call is hung up as soon as
+// something was heard.
 package doctor
 
 import (
@@ -28,11 +33,15 @@ type Cmd struct {
 
 	Quick bool `env:"-" help:"Read no model whole, open no engine and measure nothing."`
 	JSON  bool `name:"json" env:"-" help:"Print one JSON object instead of lines."`
+
+	URL      string `name:"url" placeholder:"URL" env:"-" help:"Look at a running server instead, as http://host:port: which ways lead to it from this computer."`
+	Insecure bool   `env:"-" help:"Do not check the certificate of an https server that --url names."`
 }
 
 // Help is what the verb says about itself below its first line.
 func (*Cmd) Help() string {
-	return "Give it the flags that you give serve. It fetches nothing and changes nothing; it fails when a conversation is impossible."
+	return "Give it the flags that you give serve. It fetches nothing and changes nothing; it fails when a conversation is impossible. " +
+		"With --url it calls a running server from here and says which ways lead to it."
 }
 
 // ErrUnfit is returned when a check has failed: a conversation is not possible here.
@@ -70,8 +79,11 @@ type check struct {
 }
 
 // Run looks, and prints to out what it finds as it finds it. Its error is ErrUnfit when a conversation is
-// impossible here.
+// impossible here, and ErrUnreachable when none is with the server of --url.
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
+	if c.URL != "" {
+		return c.visit(ctx, &report{out: out, json: c.JSON})
+	}
 	return examine(ctx, &patient{network: c.Network, engines: c.Engines, quick: c.Quick, world: here()}, &report{out: out, json: c.JSON})
 }
 
@@ -89,7 +101,7 @@ func examine(ctx context.Context, p *patient, r *report) error {
 			return err
 		}
 	}
-	return r.end()
+	return r.end("A conversation is possible here.", ErrUnfit)
 }
 
 // trials opens the engines and measures them.
@@ -162,8 +174,8 @@ func (r *report) say(line string) {
 	}
 }
 
-// end is the verdict.
-func (r *report) end() error {
+// end is the verdict: good, or the error.
+func (r *report) end(good string, bad error) error {
 	if r.json {
 		e := json.NewEncoder(r.out)
 		e.SetIndent("", "  ")
@@ -176,8 +188,8 @@ func (r *report) end() error {
 		}
 	}
 	if r.failed > 0 {
-		return ErrUnfit
+		return bad
 	}
-	r.say("A conversation is possible here.")
+	r.say(good)
 	return nil
 }

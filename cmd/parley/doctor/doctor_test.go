@@ -277,7 +277,7 @@ func TestReport(t *testing.T) {
 	if err := r.all(t.Context(), healthy(), checks); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.end(); !errors.Is(err, ErrUnfit) {
+	if err := r.end("", ErrUnfit); !errors.Is(err, ErrUnfit) {
 		t.Error(err)
 	}
 	want := `ok    one             all is well
