@@ -58,6 +58,7 @@ var farewells = []struct {
 	{rtc.ErrVanished, "The connection was lost."},
 	{rtc.ErrNoMedia, "No sound came from your microphone for too long."},
 	{rtc.ErrNotReceived, "Our sound did not reach you."},
+	{rtc.ErrHostile, "The call was ended because it sent far too much."},
 	{ErrDeleted, "The call was ended."},
 	{ErrShutdown, "The server is shutting down."},
 }
@@ -101,10 +102,15 @@ func ParseCommand(msg []byte) (agent.Input, error) {
 		return agent.Input{Kind: agent.Typed, Text: text}, nil
 	case "mute":
 		return agent.Input{Kind: agent.Mute, On: c.On}, nil
+	case "key":
+		if len(c.Key) != 1 || !strings.Contains("0123456789*#ABCD", c.Key) {
+			return agent.Input{}, errors.New("read message: a key is one of 0-9, *, #, A-D")
+		}
+		return agent.Input{Kind: agent.Key, Text: c.Key}, nil
 	case "hangup":
 		return agent.Input{Kind: agent.HangUp}, nil
 	}
-	return agent.Input{}, fmt.Errorf("read message: its type %.20q is not text, mute or hangup", c.Type)
+	return agent.Input{}, fmt.Errorf("read message: its type %.20q is not text, mute, key or hangup", c.Type)
 }
 
 // Postbox sends messages in order. What cannot be sent yet, because the channel has not opened, waits; when

@@ -36,7 +36,7 @@ func TestMessage(t *testing.T) {
 }
 
 func TestFarewell(t *testing.T) {
-	for _, err := range []error{agent.ErrGoodbye, rtc.ErrVanished, errors.New("secret detail"), nil} {
+	for _, err := range []error{agent.ErrGoodbye, rtc.ErrVanished, rtc.ErrHostile, errors.New("secret detail"), nil} {
 		if got := Farewell(err); got == "" || strings.Contains(got, "secret") {
 			t.Errorf("%v: %q", err, got)
 		}
@@ -47,13 +47,17 @@ func TestParseCommand(t *testing.T) {
 	for msg, want := range map[string]agent.Input{
 		`{"type":"text","text":" hello "}`:  {Kind: agent.Typed, Text: "hello"},
 		`{"type":"mute","on":true}`:         {Kind: agent.Mute, On: true},
+		`{"type":"key","key":"5"}`:          {Kind: agent.Key, Text: "5"},
+		`{"type":"key","key":"D"}`:          {Kind: agent.Key, Text: "D"},
 		`{"type":"hangup","extra":[1,2,3]}`: {Kind: agent.HangUp},
 	} {
 		if got, err := ParseCommand([]byte(msg)); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", msg, got, err)
 		}
 	}
-	for _, msg := range []string{``, `null`, `[]`, `{"type":"text"}`, `{"type":5}`, `{"type":"sing"}`, `{"type":"text","text":"` + strings.Repeat("x", 5000) + `"}`} {
+	for _, msg := range []string{``, `null`, `[]`, `{"type":"text"}`, `{"type":5}`, `{"type":"sing"}`,
+		`{"type":"key"}`, `{"type":"key","key":"E"}`, `{"type":"key","key":"12"}`, `{"type":"key","key":5}`,
+		`{"type":"text","text":"` + strings.Repeat("x", 5000) + `"}`} {
 		if got, err := ParseCommand([]byte(msg)); err == nil {
 			t.Errorf("%.40s: %+v", msg, got)
 		}
@@ -63,8 +67,12 @@ func TestParseCommand(t *testing.T) {
 func FuzzParseCommand(f *testing.F) {
 	f.Add([]byte(`{"type":"text","text":"hello"}`))
 	f.Add([]byte(`{"type":"mute","on":1e99}`))
+	f.Add([]byte(`{"type":"key","key":"*"}`))
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		in, err := ParseCommand(msg)
+		if err == nil && in.Kind == agent.Key && (len(in.Text) != 1 || !strings.Contains("0123456789*#ABCD", in.Text)) {
+			t.Errorf("key %q", in.Text)
+		}
 		if err == nil && in.Kind == agent.Typed && (in.Text == "" || len(in.Text) > textLimit) {
 			t.Errorf("%q", in.Text)
 		}

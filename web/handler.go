@@ -1,145 +1,146 @@
 package web
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"parley/media/rtc"
 )
 
-// bodyLimit is more than any browser's offer needs.
-const bodyLimit = 64 << 10
-
 // retryAfter is told to callers who find no free line, in seconds.
 const retryAfter = "5"
 
+// The media types of bodies.
+const (
+	jsonType     = "application/json"
+	sdpType      = "application/sdp"
+	fragmentType = "application/trickle-ice-sdpfrag"
+)
+
 // Handler serves:
 //
-//	POST   /offer          {"sdp": …, "type": "offer"} → {"sdp": …, "type": "answer", "session": id}
-//	DELETE /sessions/{id}  ends a session: 204, or 404
-//	GET    /sessions       the sessions' ids, states and beginnings, to this machine only
-//	GET    /healthz        200 while calls are taken, 503 while the server drains
-//	GET    /               the page
+//	POST   /offer                          {"sdp", "type": "offer"} → {"sdp", "type": "answer", "session", "iceServers"}
+//	POST   /whip                           begins a session as RFC 9725 says
+//	GET    /sessions/{id}                  {"id", "state", "since", "counters"}
+//	POST   /sessions/{id}/offer            a further offer of the session, like /offer
+//	PATCH  /sessions/{id}                  further candidates, or an ICE restart, as RFC 9725 says
+//	DELETE /sessions/{id}                  ends a session: 204
+//	POST   /sessions/{id}/listen           lets another listen, if Listeners is set, to this machine only
+//	DELETE /sessions/{id}/listeners/{lid}  ends the listening: 204
+//	GET    /sessions                       the sessions' ids, states and beginnings, to this machine only
+//	GET    /healthz                        200 while calls are taken, 503 while the server drains
+//	GET    /                               the page
 //
-// An error is {"error": a sentence}: 400 for an offer that cannot become a call, 413 for a body over 64 KiB,
-// 415 if it is not JSON, 503 with Retry-After when all lines are busy. Requests that change something are
-// refused from pages of other origins.
+// OPTIONS tells for each what it takes; another method is answered with 405. An ETag names the ICE session
+// that an answer began. An error is {"error": a sentence}: 400 for what cannot be read or cannot become a call,
+// 403 for pages of origins that are not trusted, 404 for a session that is over, 408 for a body that does not
+// come, 412 for an ICE session that is not the present one, 413 for a body over 64 KiB, 415 for one of another
+// type, 428 for a PATCH without If-Match, 429 for too many changes, 503 with Retry-After when all lines are busy.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /offer", s.offer)
-	mux.HandleFunc("DELETE /sessions/{id}", s.end)
-	mux.HandleFunc("GET /sessions", s.list)
-	mux.HandleFunc("GET /healthz", s.health)
+	mux.Handle("/offer", route{jsonType, handlers{"POST": s.offer}})
+	mux.Handle("/whip", route{sdpType, handlers{"POST": s.whip}})
+	mux.Handle("/sessions/{id}", route{fragmentType, handlers{"GET": s.within(s.tell), "PATCH": s.changing(s.patch), "DELETE": s.end}})
+	mux.Handle("/sessions/{id}/offer", route{jsonType, handlers{"POST": s.changing(s.reoffer)}})
+	mux.Handle("/sessions/{id}/listen", route{sdpType, handlers{"POST": s.listen}})
+	mux.Handle("/sessions/{id}/listeners/{lid}", route{"", handlers{"DELETE": s.leave}})
+	mux.Handle("/sessions", route{"", handlers{"GET": s.list}})
+	mux.Handle("/healthz", route{"", handlers{"GET": s.health}})
 	if s.Page != nil {
-		mux.Handle("GET /", pages(s.Page))
+		mux.Handle("/", route{"", handlers{"GET": pages(s.Page).ServeHTTP}})
 	}
-	return secure(http.NewCrossOriginProtection().Handler(mux))
+	return secure(timely(s.crossOrigin(mux)))
 }
 
-type description struct {
-	SDP     string `json:"sdp"`
-	Type    string `json:"type"`
-	Session string `json:"session,omitempty"`
+// route is what one path does.
+type route struct {
+	takes string // media type of the bodies of POST or PATCH
+	by    handlers
 }
 
-func (s *Server) offer(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
-	defer cancel()
-	// A test's recorder has no deadlines; a slow body is then bounded by its size.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerTime))
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		fail(w, http.StatusUnsupportedMediaType, "send the offer as application/json")
+type handlers map[string]http.HandlerFunc
+
+func (t route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h, ok := t.by[r.Method]
+	if !ok && r.Method == http.MethodHead {
+		h, ok = t.by[http.MethodGet]
+	}
+	if ok {
+		h(w, r)
 		return
 	}
-	sdp, err := decodeOffer(http.MaxBytesReader(w, r.Body, bodyLimit))
-	if err != nil {
-		s.refuse(w, err)
+	w.Header().Set("Allow", strings.Join(append(slices.Sorted(maps.Keys(t.by)), http.MethodOptions), ", "))
+	if r.Method != http.MethodOptions {
+		fail(w, http.StatusMethodNotAllowed, "this address does not take "+r.Method)
 		return
 	}
-	id, answer, err := s.begin(ctx, sdp)
-	if err != nil {
-		s.refuse(w, err)
-		return
+	if t.by[http.MethodPost] != nil {
+		w.Header().Set("Accept-Post", t.takes)
 	}
-	reply(w, http.StatusOK, description{SDP: answer, Type: "answer", Session: id})
-}
-
-// errJSON is a body that is not an offer.
-var errJSON = errors.New(`the body must be a JSON object {"sdp": …, "type": "offer"}`)
-
-// decodeOffer reads the body of POST /offer; fields it does not know are ignored.
-func decodeOffer(body io.Reader) (sdp string, err error) {
-	d := json.NewDecoder(body)
-	var o description
-	if err := d.Decode(&o); err != nil {
-		return "", fmt.Errorf("%w: %w", errJSON, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("%w: something follows it: %w", errJSON, err)
-	}
-	if o.Type != "offer" || o.SDP == "" {
-		return "", errJSON
-	}
-	return o.SDP, nil
-}
-
-// refuse tells the caller why there is no session.
-func (s *Server) refuse(w http.ResponseWriter, err error) {
-	var long *http.MaxBytesError
-	switch {
-	case errors.As(err, &long):
-		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("an offer has at most %d bytes", bodyLimit))
-	case errors.Is(err, errJSON), errors.Is(err, rtc.ErrOffer):
-		fail(w, http.StatusBadRequest, err.Error())
-	case errors.Is(err, errFull), errors.Is(err, errDraining):
-		w.Header().Set("Retry-After", retryAfter)
-		fail(w, http.StatusServiceUnavailable, err.Error())
-	default:
-		s.logger().Error("cannot answer offer", slog.Any("err", err))
-		fail(w, http.StatusInternalServerError, "the call could not be set up; the server's log says why")
-	}
-}
-
-func (s *Server) end(w http.ResponseWriter, r *http.Request) {
-	if !s.sessions.end(r.PathValue("id")) {
-		fail(w, http.StatusNotFound, "there is no such session; it may be over")
-		return
+	if t.by[http.MethodPatch] != nil {
+		w.Header().Set("Accept-Patch", t.takes)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// listed is one entry of GET /sessions.
-type listed struct {
-	ID    string    `json:"id"`
-	State string    `json:"state"` // "connecting" or "connected"
-	Since time.Time `json:"since"`
+// refusals are the errors that are the caller's or nobody's fault.
+var refusals = []struct {
+	err  error
+	code int
+}{
+	{errType, http.StatusUnsupportedMediaType},
+	{os.ErrDeadlineExceeded, http.StatusRequestTimeout},
+	{errBody, http.StatusBadRequest},
+	{errJSON, http.StatusBadRequest},
+	{errTags, http.StatusBadRequest},
+	{rtc.ErrOffer, http.StatusBadRequest},
+	{rtc.ErrHostile, http.StatusBadRequest},
+	{errUnknown, http.StatusNotFound},
+	{rtc.ErrHangup, http.StatusNotFound}, // this and the next: the call is over, its session will be in a moment
+	{rtc.ErrNeverConnected, http.StatusNotFound},
+	{rtc.ErrVanished, http.StatusNotFound},
+	{rtc.ErrNoMedia, http.StatusNotFound},
+	{rtc.ErrNotReceived, http.StatusNotFound},
+	{ErrDeleted, http.StatusNotFound},
+	{ErrShutdown, http.StatusNotFound},
+	{rtc.ErrStale, http.StatusPreconditionFailed},
+	{errNoTag, http.StatusPreconditionRequired},
+	{errOften, http.StatusTooManyRequests},
+	{errNoListening, http.StatusForbidden},
+	{errFull, http.StatusServiceUnavailable},
+	{errCrowd, http.StatusServiceUnavailable},
+	{errBusy, http.StatusServiceUnavailable},
+	{errDraining, http.StatusServiceUnavailable},
 }
 
-func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	if !Local(r) {
-		fail(w, http.StatusForbidden, "the sessions are listed to this machine only")
+// refuse tells the caller why not.
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a body has at most %d bytes", bodyLimit))
 		return
 	}
-	t := &s.sessions
-	t.mu.Lock()
-	all := make([]listed, 0, len(t.all))
-	for id, e := range t.all {
-		all = append(all, listed{id, e.state(), e.since})
+	for _, f := range refusals {
+		if !errors.Is(err, f.err) {
+			continue
+		}
+		if f.code == http.StatusServiceUnavailable || f.code == http.StatusTooManyRequests {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		fail(w, f.code, err.Error())
+		return
 	}
-	t.mu.Unlock()
-	slices.SortFunc(all, func(a, b listed) int { return a.Since.Compare(b.Since) })
-	reply(w, http.StatusOK, all)
+	s.logger().Error("cannot answer", slog.Any("err", err))
+	fail(w, http.StatusInternalServerError, "the call could not be set up; the server's log says why")
 }
 
 // Local is whether a request was made on this machine, and not by a proxy for another, nor by a page whose
@@ -185,7 +186,7 @@ func fail(w http.ResponseWriter, code int, sentence string) {
 }
 
 func reply[T any](w http.ResponseWriter, code int, v T) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(v) // a caller who has left is not told

@@ -1,8 +1,15 @@
 // Package web lets callers in: signaling over HTTP ([Server]), the messages on a call's data channel, and
 // what the page is told of a conversation ([Message]). The page itself is in web/page.
 //
-// A caller posts an offer and gets an answer; everything else goes over the call. The server owns its
-// sessions: each runs in a goroutine that Drain waits for, and none outlives its call.
+// A caller posts an offer, as JSON or as WHIP has it (RFC 9725), and gets an answer; what it says in the call goes
+// over the call. The session's id, which only the answer tells, is the right to ask after the session, to send it
+// candidates as they are found, to renegotiate it or restart ICE when the caller's network changes, and to end it:
+// each of these but the last is a sign of the caller's life. Pages of other origins may do so if they are trusted.
+// On this machine others may be allowed to listen.
+//
+// The server owns its sessions: each runs in a goroutine that Drain waits for, none outlives its call, and those
+// who listen leave with it. What costs a processor much, the making of answers, is kept to half of them, so that
+// callers who come do not delay the packets of those who talk.
 package web
 
 // The messages on the data channel. Each is one JSON object whose "type" says which it is; a reader
@@ -74,11 +81,13 @@ type Ended struct {
 	Reason string `json:"reason"`
 }
 
-// Command is a message from the caller: "text" (Text was typed), "mute" (On), "hangup".
+// Command is a message from the caller: "text" (Text was typed), "mute" (On), "key" (Key was pressed: one of 0-9*#A-D),
+// "hangup".
 type Command struct {
 	Type string `json:"type"`
 	Text string `json:"text,omitempty"`
 	On   bool   `json:"on,omitempty"`
+	Key  string `json:"key,omitempty"`
 }
 
 // Counters are the figures of a call's media so far. The page is told them every two seconds; GET /sessions/{id} and

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"parley/media/rtc"
@@ -20,9 +19,6 @@ var (
 	ErrShutdown = errors.New("server shuts down")
 )
 
-// answerTime bounds the making of an answer, the reading of the offer included; it takes milliseconds.
-const answerTime = 10 * time.Second
-
 // Server answers callers and owns their sessions. Fill the exported fields before the first use of Handler
 // and leave them alone from then on.
 type Server struct {
@@ -33,125 +29,17 @@ type Server struct {
 	MaxSessions int   // further callers are told to come again; zero or less: no limit
 	Page        fs.FS // served at /, its index.html first; nil: no page
 	Logger      *slog.Logger
+	// ICE gives the servers that a caller is told, with credentials good from now on; nil: none.
+	ICE func(now time.Time) []rtc.ICEServer
+	// Origins are those whose pages may call, as a browser writes them ("https://example.com", no slash at the
+	// end), or "*" for all. Pages served by this server may in any case.
+	Origins []string
+	// Listeners allows others on this machine to listen to a session.
+	Listeners bool
 
 	sessions table
-}
-
-// table is the sessions there are.
-type table struct {
-	mu       sync.Mutex
-	all      map[string]*session
-	reserved int // places of offers that are being answered
-	draining bool
-
-	running sync.WaitGroup
-}
-
-// Session is a caller's session as Converse is given it.
-type Session struct {
-	ID     string
-	Call   *rtc.Call
-	report atomic.Pointer[func() Counters]
-}
-
-// Report says where the session's counters come from. Without it they are those of the call alone.
-func (s *Session) Report(from func() Counters) { s.report.Store(&from) }
-
-type session struct {
-	since  time.Time
-	call   *rtc.Call
-	cancel context.CancelCauseFunc
-}
-
-func (s *session) state() string {
-	select {
-	case <-s.call.Connected():
-		return "connected"
-	default:
-		return "connecting"
-	}
-}
-
-// Why a caller cannot have a session now.
-var (
-	errFull     = errors.New("all lines are busy; please call again in a moment")
-	errDraining = errors.New("this server is shutting down; please call again in a moment")
-)
-
-// reserve keeps a place for one session until start or release.
-func (t *table) reserve(limit int) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.draining:
-		return errDraining
-	case limit > 0 && len(t.all)+t.reserved >= limit:
-		return errFull
-	}
-	t.reserved++
-	return nil
-}
-
-func (t *table) release() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.reserved--
-}
-
-// start turns a reserved place into a session whose life is live.
-func (t *table) start(id string, s *session, live func()) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.draining {
-		return errDraining
-	}
-	if t.all == nil {
-		t.all = make(map[string]*session)
-	}
-	t.all[id] = s
-	t.running.Go(func() {
-		defer t.remove(id)
-		live()
-	})
-	return nil
-}
-
-func (t *table) remove(id string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.all, id)
-}
-
-// end cancels a session; false if there is none of that id.
-func (t *table) end(id string) bool {
-	t.mu.Lock()
-	s, ok := t.all[id]
-	t.mu.Unlock()
-	if ok {
-		s.cancel(ErrDeleted)
-	}
-	return ok
-}
-
-// drain lets no further session begin. The channel is closed when the last one is over.
-func (t *table) drain() <-chan struct{} {
-	t.mu.Lock()
-	t.draining = true
-	t.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		t.running.Wait()
-		close(done)
-	}()
-	return done
-}
-
-func (t *table) endAll(why error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range t.all {
-		s.cancel(why)
-	}
+	opening  sync.Once // makes setups
+	setups   gate
 }
 
 // Drain takes no further session and waits for those there are to end by themselves. When ctx ends it ends
@@ -170,37 +58,41 @@ func (s *Server) Drain(ctx context.Context) error {
 }
 
 // begin answers an offer and starts its session.
-func (s *Server) begin(ctx context.Context, offer string) (id, answer string, err error) {
+func (s *Server) begin(ctx context.Context, offer string) (*session, string, error) {
 	if err := s.sessions.reserve(s.MaxSessions); err != nil {
-		return "", "", err
+		return nil, "", err
 	}
 	defer s.sessions.release()
+	if err := s.setup(ctx); err != nil {
+		return nil, "", err
+	}
+	defer s.setups.leave()
 	call, answer, err := s.Endpoint.Answer(ctx, offer)
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
-	id = rand.Text()
 	// The session outlives the request: its context is ended by DELETE and by Drain.
 	live, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	err = s.sessions.start(id, &session{since: time.Now(), call: call, cancel: cancel}, func() {
+	e := &session{Session: &Session{ID: rand.Text(), Call: call}, cancel: cancel, changes: make(gate, 1), since: time.Now()}
+	err = s.sessions.start(e, func() {
 		defer cancel(nil)
-		s.converse(live, id, call)
+		s.converse(live, e)
 	})
 	if err != nil {
 		cancel(err)
 		call.Close()
-		return "", "", err
+		return nil, "", err
 	}
-	return id, answer, nil
+	return e, answer, nil
 }
 
-func (s *Server) converse(ctx context.Context, id string, call *rtc.Call) {
+func (s *Server) converse(ctx context.Context, e *session) {
 	// The whole id is the right to end the session: the log has its beginning only.
-	log := s.logger().With(slog.String("session", id[:8]))
+	log := s.logger().With(slog.String("session", e.ID[:8]))
 	log.Info("session begins")
-	err := s.Converse(ctx, &Session{ID: id, Call: call})
-	call.Close()
-	log.Info("session ends", slog.Duration("after", call.Now()), slog.String("reason", reason(err)))
+	err := s.Converse(ctx, e.Session)
+	e.Call.Close()
+	log.Info("session ends", slog.Duration("after", e.Call.Now()), slog.String("reason", reason(err)), slog.Any("media", e.counters()))
 }
 
 func reason(err error) string {

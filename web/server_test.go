@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,10 +89,8 @@ func (h *house) do(t *testing.T, method, path, body string, header ...string) (*
 	return res, string(b)
 }
 
-const asJSON = "application/json"
-
 // call offers a call; it is closed at the end of the test.
-func (h *house) call(t *testing.T) (*rtc.Call, *http.Response, description) {
+func (h *house) call(t *testing.T) (*rtc.Call, *http.Response, answered) {
 	t.Helper()
 	c, sdp, err := h.caller.Offer(t.Context())
 	if err != nil {
@@ -104,8 +101,8 @@ func (h *house) call(t *testing.T) (*rtc.Call, *http.Response, description) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, text := h.do(t, "POST", "/offer", string(body), "Content-Type", asJSON+"; charset=utf-8")
-	var d description
+	res, text := h.do(t, "POST", "/offer", string(body), "Content-Type", jsonType+"; charset=utf-8")
+	var d answered
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -137,7 +134,20 @@ func (h *house) list(t *testing.T) []listed {
 
 func TestSession(t *testing.T) {
 	h := open(t, 0)
+	if _, res := h.do(t, "POST", "/offer", "{}", "Content-Type", jsonType); strings.Contains(res, "session") {
+		t.Errorf("a session of nothing: %s", res)
+	}
+	turn := rtc.ICEServer{URLs: []string{"turn:192.0.2.1:3478"}, Username: "u", Credential: "c"}
+	h.ICE = func(now time.Time) []rtc.ICEServer {
+		if time.Since(now) > time.Minute {
+			t.Errorf("credentials for %v", now)
+		}
+		return []rtc.ICEServer{turn}
+	}
 	c, res, answer := h.call(t)
+	if len(answer.ICEServers) != 1 || answer.ICEServers[0].Credential != "c" || len(res.Header.Get("ETag")) < 6 {
+		t.Errorf("%v, %+v", res.Header, answer.ICEServers)
+	}
 	if res.StatusCode != http.StatusOK || answer.Type != "answer" || len(answer.Session) < 20 {
 		t.Fatalf("%s: %+v", res.Status, answer)
 	}
@@ -150,11 +160,9 @@ func TestSession(t *testing.T) {
 	end := make(chan error, 1)
 	go func() { end <- c.Run(t.Context()) }()
 	<-c.Connected()
-	for i := 0; h.list(t)[0].State != "connected"; i++ {
-		if i == 100 {
-			t.Fatal("never connected")
-		}
-		time.Sleep(10 * time.Millisecond)
+	h.wantState(t, answer.Session, "connected")
+	if all := h.list(t); len(all) != 1 || all[0].State != "connected" {
+		t.Errorf("sessions %+v", all)
 	}
 	if res, body := h.do(t, "DELETE", "/sessions/"+answer.Session, ""); res.StatusCode != http.StatusNoContent || body != "" {
 		t.Errorf("%s: %s", res.Status, body)
@@ -188,7 +196,7 @@ func TestFull(t *testing.T) {
 	}
 	// A refused offer gives its place back.
 	for range 3 {
-		h.do(t, "POST", "/offer", `{"sdp":"v=0","type":"offer"}`, "Content-Type", asJSON)
+		h.do(t, "POST", "/offer", `{"sdp":"v=0","type":"offer"}`, "Content-Type", jsonType)
 	}
 	if _, res, _ := h.call(t); res.StatusCode != http.StatusOK {
 		t.Errorf("third caller: %s", res.Status)
@@ -241,18 +249,34 @@ func TestStatus(t *testing.T) {
 		{"form", "POST", "/offer", "sdp=1", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "application/json"},
 		{"plain text", "POST", "/offer", offer("v=0"), []string{"Content-Type", "text/plain"}, 415, "application/json"},
 		{"no type", "POST", "/offer", offer("v=0"), nil, 415, "application/json"},
-		{"no JSON", "POST", "/offer", "hello", []string{"Content-Type", asJSON}, 400, "JSON"},
-		{"empty", "POST", "/offer", "", []string{"Content-Type", asJSON}, 400, "JSON"},
-		{"array", "POST", "/offer", "[]", []string{"Content-Type", asJSON}, 400, "JSON"},
-		{"two values", "POST", "/offer", offer("v=0") + "{}", []string{"Content-Type", asJSON}, 400, "follows"},
-		{"an answer", "POST", "/offer", `{"sdp":"v=0","type":"answer"}`, []string{"Content-Type", asJSON}, 400, "offer"},
-		{"no SDP", "POST", "/offer", `{"type":"offer"}`, []string{"Content-Type", asJSON}, 400, "sdp"},
-		{"bad SDP", "POST", "/offer", offer("hello"), []string{"Content-Type", asJSON}, 400, "cannot be read"},
-		{"no audio", "POST", "/offer", offer("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"), []string{"Content-Type", asJSON}, 400, "microphone"},
-		{"huge", "POST", "/offer", offer(strings.Repeat("a", bodyLimit)), []string{"Content-Type", asJSON}, 413, "bytes"},
-		{"other origin", "POST", "/offer", offer("v=0"), []string{"Content-Type", asJSON, "Origin", "http://evil.example"}, 403, ""},
-		{"cross-site", "DELETE", "/sessions/x", "", []string{"Sec-Fetch-Site", "cross-site"}, 403, ""},
-		{"method", "PUT", "/offer", "", nil, 405, ""},
+		{"no JSON", "POST", "/offer", "hello", []string{"Content-Type", jsonType}, 400, "JSON"},
+		{"empty", "POST", "/offer", "", []string{"Content-Type", jsonType}, 400, "JSON"},
+		{"array", "POST", "/offer", "[]", []string{"Content-Type", jsonType}, 400, "JSON"},
+		{"two values", "POST", "/offer", offer("v=0") + "{}", []string{"Content-Type", jsonType}, 400, "after top-level"},
+		{"an answer", "POST", "/offer", `{"sdp":"v=0","type":"answer"}`, []string{"Content-Type", jsonType}, 400, "offer"},
+		{"no SDP", "POST", "/offer", `{"type":"offer"}`, []string{"Content-Type", jsonType}, 400, "sdp"},
+		{"bad SDP", "POST", "/offer", offer("hello"), []string{"Content-Type", jsonType}, 400, "cannot be read"},
+		{"no audio", "POST", "/offer", offer("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"), []string{"Content-Type", jsonType}, 400, "microphone"},
+		{"huge", "POST", "/offer", offer(strings.Repeat("a", bodyLimit)), []string{"Content-Type", jsonType}, 413, "bytes"},
+		{"other origin", "POST", "/offer", offer("v=0"), []string{"Content-Type", jsonType, "Origin", "http://evil.example"}, 403, "origin"},
+		{"cross-site", "DELETE", "/sessions/x", "", []string{"Sec-Fetch-Site", "cross-site"}, 403, "origin"},
+		{"method", "PUT", "/offer", "", nil, 405, "PUT"},
+		{"other page", "POST", "/", "", nil, 405, "POST"},
+		{"WHIP in JSON", "POST", "/whip", offer("v=0"), []string{"Content-Type", jsonType}, 415, "application/sdp"},
+		{"WHIP without type", "POST", "/whip", "v=0", nil, 415, "application/sdp"},
+		{"empty WHIP", "POST", "/whip", "", []string{"Content-Type", sdpType}, 400, "offer"},
+		{"bad WHIP", "POST", "/whip", "hello", []string{"Content-Type", sdpType}, 400, "cannot be read"},
+		{"huge WHIP", "POST", "/whip", strings.Repeat("a", bodyLimit+1), []string{"Content-Type", sdpType}, 413, "bytes"},
+		{"read WHIP", "GET", "/whip", "", nil, 405, "GET"},
+		{"put WHIP", "PUT", "/whip", "", nil, 405, "PUT"},
+		{"state of none", "GET", "/sessions/x", "", nil, 404, "no such session"},
+		{"patch of none", "PATCH", "/sessions/x", "", nil, 404, "no such session"},
+		{"offer to none", "POST", "/sessions/x/offer", "", nil, 404, "no such session"},
+		{"put a session", "PUT", "/sessions/x", "", nil, 405, "PUT"},
+		{"post a session", "POST", "/sessions/x", "", nil, 405, "POST"},
+		{"listen, but off", "POST", "/sessions/x/listen", "", nil, 403, "off"},
+		{"no such listener", "DELETE", "/sessions/x/listeners/y", "", nil, 404, "listener"},
+		{"deep path", "GET", "/sessions/x/y/z", "", nil, 404, "no such page"},
 		{"unknown session", "DELETE", "/sessions/x", "", nil, 404, "no such session"},
 		{"sessions", "GET", "/sessions", "", nil, 200, "[]"},
 		{"sessions by proxy", "GET", "/sessions", "", []string{"X-Forwarded-For", "192.0.2.1"}, 403, "this machine"},
@@ -270,7 +294,7 @@ func TestStatus(t *testing.T) {
 			if res.StatusCode != c.code || !strings.Contains(body, c.says) {
 				t.Errorf("%s: %s; want %d with %q", res.Status, body, c.code, c.says)
 			}
-			if res.StatusCode >= 400 && strings.HasPrefix(res.Header.Get("Content-Type"), asJSON) {
+			if res.StatusCode >= 400 {
 				var e trouble
 				if err := json.Unmarshal([]byte(body), &e); err != nil || e.Error == "" {
 					t.Errorf("error body %q", body)
@@ -318,7 +342,7 @@ func FuzzOffer(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sdp, err := decodeOffer(bytes.NewReader(body))
+		sdp, err := decodeOffer(body)
 		if (sdp == "") != (err != nil) {
 			t.Errorf("%q and %v", sdp, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,9 +23,9 @@ var (
 		{"hello", reflect.TypeFor[web.Hello]()}, {"state", reflect.TypeFor[web.State]()},
 		{"user", reflect.TypeFor[web.User]()}, {"agent", reflect.TypeFor[web.Said]()},
 		{"latency", reflect.TypeFor[web.Latency]()}, {"error", reflect.TypeFor[web.Trouble]()},
-		{"ended", reflect.TypeFor[web.Ended]()},
+		{"ended", reflect.TypeFor[web.Ended]()}, {"counters", reflect.TypeFor[web.Counters]()},
 	}
-	sent = message{"text\" | \"mute\" | \"hangup", reflect.TypeFor[web.Command]()}
+	sent = message{"text\" | \"mute\" | \"key\" | \"hangup", reflect.TypeFor[web.Command]()}
 )
 
 type message struct {
@@ -59,9 +60,12 @@ func TestSchemaIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{sent.typ.Name(): true}
-	for _, m := range messages {
+	known := map[string]bool{}
+	for _, m := range append(messages, sent) {
 		known[m.typ.Name()] = true
+		for f := range m.typ.Fields() { // messages are made of structs at the most one deep
+			known[f.Type.Name()] = true
+		}
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.TypeSpec); ok && !known[spec.Name.Name] {
@@ -71,72 +75,80 @@ func TestSchemaIsWhole(t *testing.T) {
 	})
 }
 
-// TestSchemaRefuses checks that a Go type without a TypeScript twin stops the generator.
+// TestSchemaRefuses checks that a Go type without a TypeScript twin stops the generator, however deep it lies.
 func TestSchemaRefuses(t *testing.T) {
-	if _, err := fields(reflect.TypeFor[struct{ M map[string]int }]()); err == nil {
-		t.Error("a map field was accepted")
-	}
-}
-
-// field is one field of a message as JSON has it.
-type field struct {
-	name, kind string
-	optional   bool
-}
-
-// fields lists the JSON fields of a struct.
-func fields(typ reflect.Type) ([]field, error) {
-	var list []field
-	for i := range typ.NumField() {
-		f := typ.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		kind := map[reflect.Kind]string{
-			reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "number",
-			reflect.Int64: "number", reflect.Float64: "number",
-		}[f.Type.Kind()]
-		if name == "" || kind == "" {
-			return nil, fmt.Errorf("write %s.%s as TypeScript: no json name, or type %s has no twin", typ.Name(), f.Name, f.Type)
+	type inner struct{ M map[string]int }
+	for _, typ := range []reflect.Type{reflect.TypeFor[inner](), reflect.TypeFor[struct {
+		Inner inner `json:"inner"`
+	}]()} {
+		var w writer
+		if _, err := w.shape(typ, "x"); err == nil {
+			t.Errorf("%s was accepted", typ)
 		}
-		list = append(list, field{name, kind, strings.Contains(options, "omitempty")})
 	}
-	return list, nil
+}
+
+// kinds are the TypeScript twins of Go types.
+var kinds = map[reflect.Kind]string{
+	reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "number", reflect.Int64: "number",
+	reflect.Uint64: "number", reflect.Float64: "number",
+}
+
+// writer collects the interfaces of the messages and of the structs in them.
+type writer struct{ strings.Builder }
+
+// shape writes the interface of a struct, those of structs in it first, and returns the shape that is checked:
+// every field but its "type", which is word.
+func (w *writer) shape(typ reflect.Type, word string) (string, error) {
+	var own strings.Builder
+	var shape []string
+	for f := range typ.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		kind := kinds[f.Type.Kind()]
+		check := strconv.Quote(kind)
+		if f.Type.Kind() == reflect.Struct {
+			var err error
+			if check, err = w.shape(f.Type, ""); err != nil {
+				return "", err
+			}
+			kind = f.Type.Name()
+		}
+		switch {
+		case name == "" || kind == "":
+			return "", fmt.Errorf("write %s.%s as TypeScript: no json name, or type %s has no twin", typ.Name(), f.Name, f.Type)
+		case name == "type" && word != "":
+			fmt.Fprintf(&own, "  type: \"%s\";\n", word)
+			continue
+		case strings.Contains(options, "omitempty"):
+			fmt.Fprintf(&own, "  %s?: %s;\n", name, kind)
+		default:
+			fmt.Fprintf(&own, "  %s: %s;\n", name, kind)
+		}
+		shape = append(shape, name+": "+check)
+	}
+	fmt.Fprintf(w, "export interface %s {\n%s}\n\n", typ.Name(), own.String())
+	return "{ " + strings.Join(shape, ", ") + " }", nil
 }
 
 // typescript is the text of src/schema.ts.
 func typescript() (string, error) {
-	var b, shapes strings.Builder
-	fmt.Fprintf(&b, "// Made from web/schema.go by a test: go test ./web/page -run TestSchema -update. Do not edit.\n\n")
-	fmt.Fprintf(&b, "/** The data channel that carries the messages. */\nexport const label = %q;\n\n", web.Label)
+	var w writer
+	var shapes strings.Builder
+	fmt.Fprintf(&w, "// Made from web/schema.go by a test: go test ./web/page -run TestSchema -update. Do not edit.\n\n")
+	fmt.Fprintf(&w, "/** The data channel that carries the messages. */\nexport const label = %q;\n\n", web.Label)
 	var names []string
 	for _, m := range append(messages, sent) {
-		list, err := fields(m.typ)
+		shape, err := w.shape(m.typ, m.word)
 		if err != nil {
 			return "", err
 		}
-		name := m.typ.Name()
-		fmt.Fprintf(&b, "export interface %s {\n", name)
-		var shape []string
-		for _, f := range list {
-			switch {
-			case f.name == "type":
-				fmt.Fprintf(&b, "  type: \"%s\";\n", m.word)
-			case f.optional:
-				fmt.Fprintf(&b, "  %s?: %s;\n", f.name, f.kind)
-			default:
-				fmt.Fprintf(&b, "  %s: %s;\n", f.name, f.kind)
-			}
-			if f.name != "type" {
-				shape = append(shape, fmt.Sprintf("%s: %q", f.name, f.kind))
-			}
-		}
-		b.WriteString("}\n\n")
 		if m != sent {
-			names = append(names, name)
-			fmt.Fprintf(&shapes, "  %s: { %s },\n", m.word, strings.Join(shape, ", "))
+			names = append(names, m.typ.Name())
+			fmt.Fprintf(&shapes, "  %s: %s,\n", m.word, shape)
 		}
 	}
-	fmt.Fprintf(&b, "/** What the server sends. */\nexport type Message = %s;\n\n", strings.Join(names, " | "))
-	fmt.Fprintf(&b, "/** The fields of each message beside its type, for checking what arrives. */\n")
-	fmt.Fprintf(&b, "export const shapes = {\n%s} as const;\n", shapes.String())
-	return b.String(), nil
+	fmt.Fprintf(&w, "/** What the server sends. */\nexport type Message = %s;\n\n", strings.Join(names, " | "))
+	fmt.Fprintf(&w, "/** The fields of each message beside its type, for checking what arrives. */\n")
+	fmt.Fprintf(&w, "export const shapes = {\n%s} as const;\n", shapes.String())
+	return w.String(), nil
 }

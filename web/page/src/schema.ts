@@ -57,14 +57,42 @@ export interface Ended {
   reason: string;
 }
 
+export interface UpCounters {
+  received: number;
+  lost: number;
+  late: number;
+  duplicated: number;
+  recovered: number;
+  concealedMs: number;
+  pausedMs: number;
+  depthMs: number;
+  loss: number;
+}
+
+export interface DownCounters {
+  sent: number;
+  loss: number;
+}
+
+export interface Counters {
+  type: "counters";
+  atMs: number;
+  codec: string;
+  rttMs: number;
+  dropped: number;
+  up: UpCounters;
+  down: DownCounters;
+}
+
 export interface Command {
-  type: "text" | "mute" | "hangup";
+  type: "text" | "mute" | "key" | "hangup";
   text?: string;
   on?: boolean;
+  key?: string;
 }
 
 /** What the server sends. */
-export type Message = Hello | State | User | Said | Latency | Trouble | Ended;
+export type Message = Hello | State | User | Said | Latency | Trouble | Ended | Counters;
 
 /** The fields of each message beside its type, for checking what arrives. */
 export const shapes = {
@@ -75,4 +103,5 @@ export const shapes = {
   latency: { turn: "number", totalMs: "number", endpointMs: "number", textMs: "number", tokenMs: "number", phraseMs: "number", audioMs: "number" },
   error: { code: "string", text: "string", fatal: "boolean" },
   ended: { reason: "string" },
+  counters: { atMs: "number", codec: "string", rttMs: "number", dropped: "number", up: { received: "number", lost: "number", late: "number", duplicated: "number", recovered: "number", concealedMs: "number", pausedMs: "number", depthMs: "number", loss: "number" }, down: { sent: "number", loss: "number" } },
 } as const;
