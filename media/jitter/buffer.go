@@ -1,6 +1,7 @@
 package jitter
 
 import (
+	"math/bits"
 	"time"
 
 	"parley/media"
@@ -32,6 +33,7 @@ type Buffer struct {
 	pace  pace
 	held  []slot // in sequence, not released yet
 	seen  uint64 // bit n: top.seq−n has come
+	blank uint64 // bit n: top.raw−n held no audio and has no number here
 	next  int64  // number of the packet to release
 	top   top
 	unit  time.Duration // length of the last packet with a known length
@@ -54,14 +56,15 @@ type slot struct {
 
 func (s *slot) end() time.Duration { return s.place + s.length }
 
-// top is the newest packet taken in: others are placed relative to it.
+// top is the newest packet taken in: others are placed relative to it, or to the newest with audio.
 type top struct {
-	seq  int64
-	raw  uint16
-	ssrc uint32
-	time uint32
-	from time.Duration // its place
-	to   time.Duration
+	seq   int64
+	raw   uint16
+	ssrc  uint32
+	audio int64 // the number of the newest with audio; what follows is its
+	time  uint32
+	from  time.Duration // its place
+	to    time.Duration
 }
 
 // probe is a packet that does not fit the stream, and how many like it came in sequence.
@@ -103,10 +106,7 @@ func (b *Buffer) Push(now time.Duration, p media.Packet) {
 	step := int64(int16(p.Seq - b.top.raw))
 	switch {
 	case len(p.Payload) == 0:
-		b.stats.Ignored++
-		if b.begun && step > 0 && p.SSRC == b.top.ssrc {
-			b.advance(p.Seq, step-1) // its number is not missing
-		}
+		b.pass(p, step)
 	case !b.begun:
 		b.begin(p)
 	case p.SSRC != b.top.ssrc:
@@ -114,15 +114,47 @@ func (b *Buffer) Push(now time.Duration, p media.Packet) {
 	case step > 0:
 		b.forward(p, step)
 	default:
-		b.backward(p, b.top.seq+step)
+		b.backward(p, b.number(-step))
 	}
 }
+
+// number is that of a packet whose sequence number is age before the newest.
+func (b *Buffer) number(age int64) int64 {
+	skipped := bits.OnesCount64(b.blank & (1<<min(age, 64) - 1))
+	return b.top.seq - age + int64(skipped)
+}
+
+// Signal takes in a packet of the stream that holds no audio but something that the sender does instead of it, such as a
+// telephone-event: its number is not missing, and until audio comes again silence is what is expected.
+func (b *Buffer) Signal(now time.Duration, p media.Packet) {
+	b.clock = max(b.clock, now)
+	b.stats.Received++
+	if b.pass(p, int64(int16(p.Seq-b.top.raw))) {
+		b.quiet = true
+	}
+}
+
+// pass leaves out a packet without audio. It reports whether the packet is the newest of the stream.
+func (b *Buffer) pass(p media.Packet, step int64) bool {
+	b.stats.Ignored++
+	if !b.begun || step <= 0 || p.SSRC != b.top.ssrc {
+		return false
+	}
+	b.advance(p.Seq, step, step-1) // its number is not missing
+	b.blank |= 1
+	return true
+}
+
+// Delay is how long after its place on the timeline a packet arrives that nothing held up, in the last one to two
+// seconds. It grows when the sender's clock is slow or the route becomes longer.
+func (b *Buffer) Delay() time.Duration { return b.pace.base() }
 
 func (b *Buffer) begin(p media.Packet) {
 	b.begun, b.end = true, p.At
 	b.pace.since = p.At
 	b.top = top{raw: p.Seq - 1, ssrc: p.SSRC, time: p.Time, from: p.At, to: p.At}
 	b.next = 1
+	b.advance(p.Seq, 1, 1)
 	b.accept(p, 1, p.At)
 }
 
@@ -141,8 +173,7 @@ func (b *Buffer) today(at time.Duration) time.Duration {
 // forward takes a packet that is step numbers after the newest.
 func (b *Buffer) forward(p media.Packet, step int64) {
 	place := b.place(p)
-	back := place < b.top.to
-	ahead := place > b.top.to && place-(p.At-b.pace.base()) > future
+	back, ahead := place < b.top.to, b.ahead(p, place)
 	switch {
 	case (back || ahead) && step > 1:
 		b.doubt(p, 2)
@@ -155,17 +186,24 @@ func (b *Buffer) forward(p media.Packet, step int64) {
 		}
 	}
 	b.clear()
-	b.accept(p, step, place)
+	b.advance(p.Seq, step, step)
+	b.accept(p, b.top.seq, place)
 }
 
-// advance makes raw the newest number, step steps on.
-func (b *Buffer) advance(raw uint16, step int64) {
-	b.top.seq, b.top.raw = b.top.seq+step, raw
-	b.seen <<= min(step, 64)
+// ahead reports that a place after the newest lies in the future.
+func (b *Buffer) ahead(p media.Packet, place time.Duration) bool {
+	return place > b.top.to && place-(p.At-b.pace.base()) > future
 }
 
-// accept makes p the newest packet of the stream, at place.
-func (b *Buffer) accept(p media.Packet, step int64, place time.Duration) {
+// advance makes raw the newest sequence number, step after the last, n of them of packets with audio.
+func (b *Buffer) advance(raw uint16, step, n int64) {
+	b.top.seq, b.top.raw = b.top.seq+n, raw
+	b.blank <<= step
+	b.seen <<= n
+}
+
+// accept makes p the newest packet with audio, with the number seq and at place.
+func (b *Buffer) accept(p media.Packet, seq int64, place time.Duration) {
 	if place >= b.end {
 		b.pace.inTime()
 	} else if b.pace.longer(p.At, place) {
@@ -173,12 +211,10 @@ func (b *Buffer) accept(p media.Packet, step int64, place time.Duration) {
 		place = b.today(p.At)
 		b.pace.inTime()
 	}
-	s := slot{place: place, length: b.length(p.Payload), packet: p}
+	s := slot{seq: seq, place: place, length: b.length(p.Payload), packet: p}
 	b.pace.arrived(p.At, place)
-	b.advance(p.Seq, step)
-	b.seen |= 1
-	s.seq = b.top.seq
-	b.top.ssrc, b.top.time, b.top.from, b.top.to = p.SSRC, p.Time, place, s.end()
+	b.seen |= 1 << (b.top.seq - seq)
+	b.top.audio, b.top.ssrc, b.top.time, b.top.from, b.top.to = seq, p.SSRC, p.Time, place, s.end()
 	if s.end() > b.end {
 		b.insert(len(b.held), s)
 		return
@@ -200,6 +236,9 @@ func (b *Buffer) length(payload []byte) time.Duration {
 func (b *Buffer) backward(p media.Packet, seq int64) {
 	place, age := b.place(p), b.top.seq-seq
 	switch {
+	case seq > b.top.audio && place >= b.top.to && !b.ahead(p, place): // overtaken by packets without audio
+		b.accept(p, seq, place)
+		return
 	case place >= b.top.to:
 		b.doubt(p, 2)
 		return
@@ -231,8 +270,11 @@ func (b *Buffer) hole(s slot) (int, bool) {
 	for i < len(b.held) && b.held[i].seq < s.seq {
 		i++
 	}
-	fits := (i == 0 || b.held[i-1].end() <= s.place) && (i == len(b.held) || s.end() <= b.held[i].place)
-	return i, fits
+	after := b.top.from
+	if i < len(b.held) {
+		after = b.held[i].place
+	}
+	return i, s.end() <= after && (i == 0 || b.held[i-1].end() <= s.place)
 }
 
 // doubt puts a packet that does not fit the stream on probation. With the need-th in sequence, the last two
@@ -254,10 +296,10 @@ func (b *Buffer) doubt(p media.Packet, need int) {
 	}
 	*q = probe{}
 	b.stats.Restarts++
-	b.seen = 0
+	b.seen, b.blank = 0, 0
 	b.top.raw, b.top.ssrc = first.Seq-1, first.SSRC
-	place := b.today(first.At)
-	b.accept(first, 1, place)
+	b.advance(first.Seq, 1, 1)
+	b.accept(first, b.top.seq, b.today(first.At))
 	b.forward(p, step)
 }
 

@@ -23,6 +23,14 @@ func TestStories(t *testing.T) {
 		{"short packets out of order", begin(5 * ms).send(10).send(4).late(3).send(10), "P120", "", 15 * ms},
 		{"duplicates", begin(f).send(10).again(0).again(3).send(10), "P400", "dup 2", 0},
 		{"a duplicate in a hole", begin(5 * ms).send(10).lose(1).send(2).again(0).send(20), "P50 c5 P110", "lost 1 dup 1", 15 * ms},
+		{"two lost, the second only overtaken", func() *script {
+			s := begin(5 * ms).send(10).lose(1).send(3)
+			s.last(2).At += 12 * ms // before its own time is up, after that of the first
+			s.last(1).At, s.last(0).At = s.last(1).At, s.last(0).At
+			s.send(20)
+			sorted(s)
+			return s
+		}(), "P50 c5 P115", "lost 1", 15 * ms},
 		{"too late", begin(f).send(10).send(6).late(5).send(10), "P200 c20 P300", "lost 1 late 1", 0},
 		{"numbers wrap", begin(f).number(64000).send(1500), "P30000", "", 0},
 		{"a hole over the wrap", begin(f).number(64533).send(2).lose(2).send(2), "P40 c40 P40", "lost 2", 0},
@@ -53,6 +61,7 @@ func TestStories(t *testing.T) {
 		{"speech after a pause lost, FEC", fec(begin(f)).send(50).pause(300 * ms).lose(1).send(50), "P1020 _300 f20 P1000", "lost 1 recovered 1", 0},
 		{"a loss", begin(f).send(250).lose(1).send(249), "P5000 c20 P4980", "lost 1", 0},
 		{"a loss, FEC", fec(begin(f)).send(250).lose(1).send(249), "P5000 f20 P4980", "lost 1 recovered 1", 0},
+		{"four lost", begin(f).send(250).lose(4).send(246), "P5000 c60 s20 P4920", "lost 4", 0},
 		{"two losses, FEC", fec(begin(f)).send(250).lose(2).send(248), "P5000 c20 f20 P4960", "lost 2 recovered 1", 0},
 		{"3 holes of 200 ms", begin(f).send(100).lose(10).send(100).lose(10).send(100).lose(10).send(170), "P2000 c60 s140 P2000 c60 s140 P2000 c60 s140 P3400", "lost 30", 0},
 		{"60 ms packets", begin(60 * ms).send(100), "P6000", "", 0},
@@ -71,6 +80,10 @@ func TestStories(t *testing.T) {
 		{"stall of 300 ms with a loss in it", begin(f).send(100).send(12).lose(1).send(3).stall(15).send(100), "P2000 c60 s60 P120 c20 P2060", "lost 1 late 6", 0},
 		{"stall of 60 ms packets", begin(60 * ms).send(50).send(6).stall(6).send(50), "P3000 c60 s60 P3240", "late 2", 0},
 		{"packets without payload", blank(begin(f).send(50)).send(50), "P2000", "ignored 1", 0},
+		{"overtaken by packets without payload", blank(blank(begin(f).send(50).send(1))).late(2).send(50), "P2020", "ignored 2", 0},
+		{"again after packets without payload", blank(blank(begin(f).send(50))).again(2).again(4).send(50), "P2000", "dup 2 ignored 2", 0},
+		{"a loss before packets without payload", blank(blank(begin(f).send(50).lose(1))).send(50), "P1000 c20 P1000", "lost 1 ignored 2", 0},
+		{"a hole filled after packets without payload", blank(blank(begin(5 * ms).send(10).send(2).late(1))).send(50), "P310", "ignored 2", 5 * ms},
 		{"packets of unknown length", unknown(begin(f).send(50).send(3), 3).send(50), "P2060", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,6 +147,46 @@ func TestSSRCChange(t *testing.T) {
 	b.Push(s.at, media.Packet{At: s.at, Seq: s.seq, Time: s.time, SSRC: 8, Payload: payload(20*ms, false)})
 	if it, ok := b.Pop(s.at); !ok || it.Packet.SSRC != 8 || b.Stats().Ignored != 1 {
 		t.Errorf("after a stray: %+v, %v", it, b.Stats())
+	}
+}
+
+// Signals in place of sound: their numbers are not missing, and what is silent meanwhile is a pause.
+func TestSignal(t *testing.T) {
+	b := New(testOptions)
+	b.Signal(0, media.Packet{Seq: 1}) // before any sound
+	s := begin(20 * ms).send(50)
+	var items []played
+	pop := func(now time.Duration) {
+		for it, ok := b.Pop(now); ok; it, ok = b.Pop(now) {
+			items = append(items, played{it, now})
+		}
+	}
+	for _, p := range s.in {
+		b.Push(p.At, p)
+		pop(p.At)
+	}
+	for i := range 40 { // 800 ms, and a tenth of them lost
+		if s.seq++; i%10 == 5 {
+			continue
+		}
+		at := s.at + time.Duration(i)*20*ms
+		b.Signal(at, media.Packet{At: at, Seq: s.seq - 1, Time: s.time, SSRC: 7, Payload: []byte{1, 2, 3, 4}})
+		pop(at)
+	}
+	b.Signal(s.at+800*ms, media.Packet{At: s.at, Seq: s.seq, SSRC: 9}) // of another
+	n := len(s.in)
+	for _, p := range s.still(800 * ms).send(50).in[n:] {
+		b.Push(p.At, p)
+		pop(p.At)
+	}
+	if got := story(items); got != "P1000 _800 P1000" {
+		t.Errorf("story %s", got)
+	}
+	if st := b.Stats(); st.Lost != 4 || st.Ignored != 38 || st.Concealed+st.Silenced != 0 || st.Paused != 800*ms {
+		t.Errorf("stats %+v", st)
+	}
+	if d := b.Delay(); d != 0 {
+		t.Errorf("delay %v", d)
 	}
 }
 

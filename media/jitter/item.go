@@ -37,7 +37,7 @@ type Stats struct {
 	Late       uint64 // came after their place had been concealed; dropped
 	Duplicated uint64 // came again; dropped
 	Overflowed uint64 // found the buffer full; dropped
-	Ignored    uint64 // without payload, or strays that no second packet confirmed
+	Ignored    uint64 // without audio, or strays that no second packet confirmed
 	Recovered  uint64 // pieces concealed by redundancy
 	Restarts   uint64 // sequence restarts, SSRC changes, jumps of the sender's clock, route changes
 

@@ -7,11 +7,13 @@ const (
 	maxDepth = 200 * time.Millisecond
 	headroom = 10 * time.Millisecond // beyond what was seen, so that the same again is in time
 	window   = time.Second
+	fewest   = 16 // packets of a window: in a pause they are rare, and the least delay of few says little
 	steady   = 200 * time.Millisecond
 	wobble   = 20 * time.Millisecond
 )
 
-// pace knows when packets are to be expected, from what the last one to two windows saw. A delay is a packet's arrival
+// pace knows when packets are to be expected, from what the last one to two windows saw, which are of a
+// second and 16 packets. A delay is a packet's arrival
 // less its place.
 type pace struct {
 	since       time.Duration // when this window began
@@ -23,6 +25,7 @@ type pace struct {
 }
 
 type delays struct {
+	n           int           // packets in sequence
 	least, most time.Duration // of packets in sequence
 	overtaken   time.Duration // greatest beyond the least, of packets that came after a later one
 }
@@ -43,9 +46,10 @@ func depth(d time.Duration) time.Duration { return min(max(d+headroom, minDepth)
 // arrived learns from a packet in sequence.
 func (p *pace) arrived(at, place time.Duration) {
 	d := at - place
-	if at-p.since >= window {
+	if at-p.since >= window && p.now.n >= fewest {
 		p.before, p.now, p.since = p.now, delays{least: d, most: d}, at
 	}
+	p.now.n++
 	p.now.least, p.now.most = min(p.now.least, d), max(p.now.most, d)
 }
 

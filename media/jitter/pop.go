@@ -77,13 +77,17 @@ func (b *Buffer) fill(h *slot) Item {
 	if missing == 0 {
 		return b.emit(Item{Kind: Silence, Duration: min(gap-tail, longest)})
 	}
-	return b.gone(gap-tail, min(madeUp, missing*b.unit))
+	return b.gone(min(gap-tail, b.past(b.unit)), min(madeUp, missing*b.unit))
+}
+
+// past is how much is given up now, in steps: what comes after it may still be here in time.
+func (b *Buffer) past(step time.Duration) time.Duration {
+	return max(0, b.clock-b.deadline()).Truncate(step) + step
 }
 
 // wait makes the next piece while nothing comes.
 func (b *Buffer) wait() Item {
-	behind := (b.clock - b.deadline()).Truncate(media.FrameDuration)
-	return b.gone(behind+media.FrameDuration, madeUp)
+	return b.gone(b.past(media.FrameDuration), madeUp)
 }
 
 // gone makes the next piece of d for which there is nothing: made up, as long as less than most is, then silence.

@@ -20,7 +20,8 @@ const (
 
 // Down turns frames into packets and sends them.
 type Down struct {
-	enc   *codec.OpusEncoder
+	voice voice
+	conv  converter
 	send  func(media.Packet)
 	pcm   []int16 // the frame
 	buf   [codec.MaxPayload]byte
@@ -40,6 +41,8 @@ type DownStats struct {
 	Failed  uint64 // frames that the encoder refused; nothing was sent for them
 	Audible bool   // the last packet was speech
 	Level   int8   // of the last packet, −dBov: 0 is the loudest, 127 silence
+	Bitrate int    // of the encoder in use while there is speech, bits a second
+	Voice   bool   // it is the one for lossy networks, with in-band FEC
 }
 
 // DownOptions say what goes down a line.
@@ -48,35 +51,46 @@ type DownOptions struct {
 	Codec media.Codec // of the packets
 	// Send gets each packet within Write; it fills in At, SSRC and PT and must not block. It may keep the payload.
 	Send func(media.Packet)
-	// Loss is the share of our packets that the listener reports lost, 0 to 1, asked at the beginning of a talk
-	// spurt. Nil: none.
+	// Loss is the share of our packets that the listener reports lost, 0 to 1. With Opus it is asked at the beginning of
+	// a talk spurt, once a second at most. Nil: none.
 	Loss func() float64
 }
 
 // NewDown makes a Down.
 func NewDown(o DownOptions) (*Down, error) {
-	enc, err := codec.NewOpusEncoder(o.Rate, codec.EncoderOptions{})
+	v, err := newVoice(o)
+	if err != nil {
+		return nil, fmt.Errorf("make downlink: %w", err)
+	}
+	conv, err := newConverter(o.Rate, v.rate)
 	if err != nil {
 		return nil, fmt.Errorf("make downlink: %w", err)
 	}
 	return &Down{
-		enc:   enc,
+		voice: v,
+		conv:  conv,
 		send:  o.Send,
 		pcm:   make([]int16, samples(media.FrameDuration, o.Rate)),
 		seq:   uint16(rand.Uint32N(1 << 15)), // low: SRTP must not see an early wrap that it may have missed
 		time:  rand.Uint32(),
 		quiet: tail + keepalive, // a call begins in a pause, with a packet at once
+		stats: DownStats{Bitrate: v.bitrate()},
 	}, nil
 }
 
 // Write sends what f needs sent. It is called for every 20 ms of the call, by one goroutine. A frame without
 // samples is silence; one of less than 20 ms is filled up with silence, of a longer one the rest is left out.
 //
-// Speech is one packet a frame. The first of a talk spurt has the marker and comes from a reset encoder, so
+// Speech is one packet a frame. The first of a talk spurt has the marker and, with Opus, comes from a reset encoder, so
 // that it depends on nothing sent before. After speech twelve frames of silence are really encoded, which calms the
 // listener's decoder, then one packet of one byte announces the pause (DTX), and from there one encoded frame of silence
 // every 400 ms keeps the path open, each with such a packet behind it: without, a browser takes what does not come for
-// lost and conceals it (3 to 5 % of a call). RTP time follows f.At; numbers count packets.
+// lost and conceals it (3 to 5 % of a call). The other codecs have no such packet: with them a frame of silence is a packet like
+// any other. RTP time follows f.At; numbers count packets.
+//
+// The encoder is chosen anew for each spurt. While the listener reports at most 2 % of packets lost it is one of the CELT modes with
+// 32 kbit/s; above, one whose packets each carry a copy of the one before (in-band FEC), with 32 kbit/s, above 10 % loss
+// 24, above 20 % 20; and back when loss is below half of that.
 func (d *Down) Write(f media.Frame) {
 	n := copy(d.pcm, f.PCM)
 	clear(d.pcm[n:])
@@ -84,27 +98,32 @@ func (d *Down) Write(f media.Frame) {
 	case n > 0:
 		d.speak(f.At)
 		return
-	case pause < 0, pause > 0 && pause%keepalive == 0:
+	case pause < 0, pause > 0 && pause%keepalive == 0, !d.voice.pauses():
 		d.encode(f.At, noSound, false)
 	case pause == 0, pause%keepalive == 1 && pause > 1:
-		d.emit(media.Packet{Time: d.clock(f.At), Level: noSound, Payload: d.buf[:d.enc.Quiet(d.buf[:])]})
+		d.emit(media.Packet{Time: d.clock(f.At), Level: noSound, Payload: d.buf[:d.voice.quiet(d.buf[:])]})
 	}
 	d.quiet++
 }
 
-// speak sends the frame as speech. With a network that loses much, this is where another encoder would take over: only
-// between spurts can a listener's decoder follow without a seam.
+// speak sends the frame as speech.
 func (d *Down) speak(at time.Duration) {
 	first := d.quiet > 0
 	d.quiet = 0
-	if first && d.enc.Reset() != nil {
-		d.count(func(s *DownStats) { s.Failed++ })
+	if first && d.voice.pauses() {
+		err := d.voice.spurt(at)
+		d.count(func(s *DownStats) {
+			s.Bitrate, s.Voice = d.voice.bitrate(), d.voice.plan > 0
+			if err != nil {
+				s.Failed++
+			}
+		})
 	}
 	d.encode(at, level(d.pcm), first)
 }
 
 func (d *Down) encode(at time.Duration, level int8, marker bool) {
-	n, err := d.enc.Encode(d.pcm, d.buf[:])
+	n, err := d.voice.enc.Encode(d.conv.convert(d.pcm), d.buf[:])
 	if err != nil {
 		d.count(func(s *DownStats) { s.Failed++ })
 		return
@@ -130,8 +149,7 @@ func (d *Down) emit(p media.Packet) {
 
 // clock is the RTP time of a place on the session clock.
 func (d *Down) clock(at time.Duration) uint32 {
-	const kilohertz = media.ClockRate / 1000
-	return d.time + uint32(at.Microseconds()*kilohertz/1000)
+	return d.time + uint32(at.Microseconds()*int64(d.voice.codec.Clock())/1e6)
 }
 
 func (d *Down) count(f func(*DownStats)) {

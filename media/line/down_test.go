@@ -15,10 +15,12 @@ type ticker struct {
 	tick []int // of each packet
 }
 
-func newTicker(t testing.TB) *ticker {
+func newTicker(t testing.TB) *ticker { return newTickerOf(t, media.Opus) }
+
+func newTickerOf(t testing.TB, c media.Codec) *ticker {
 	k := &ticker{}
 	var err error
-	k.Down, err = NewDown(DownOptions{Rate: media.SpeakRate, Send: func(p media.Packet) {
+	k.Down, err = NewDown(DownOptions{Rate: media.SpeakRate, Codec: c, Send: func(p media.Packet) {
 		k.sent = append(k.sent, p)
 		k.tick = append(k.tick, k.n)
 	}})

@@ -14,28 +14,18 @@ import (
 
 // Up turns a stream of packets into frames: order and gaps by package jitter, sound by package codec.
 type Up struct {
-	rate int
-	buf  *jitter.Buffer
-	dec  codec.Decoder
-
-	work  []int16 // room for the longest packet
-	piece piece   // what of the last item is not yet in a frame
-	made  int     // samples concealed in a row
-	frame []int16 // being filled
-	n     int     // samples in it
-	at    time.Duration
+	buf   *jitter.Buffer
+	sound *sound
+	slew  slew
+	piece piece   // what of the last item has not passed the slew
+	ready []int16 // what has, and is not yet in a frame
+	cut   cutter
+	keys  keys
 	begun bool
-	lost  bool // some sample in it is concealed
+	event uint8 // payload type of keys; zero: none
 
 	mu    sync.Mutex
 	stats UpStats
-}
-
-// piece is decoded sound, or silence where pcm is nil.
-type piece struct {
-	pcm  []int16
-	n    int
-	lost bool
 }
 
 // UpStats counts what came up a line.
@@ -44,6 +34,12 @@ type UpStats struct {
 	Frames      uint64 // yielded
 	Patched     uint64 // of these marked Lost
 	Undecodable uint64 // packets that the decoder refused; concealed
+	Dropped     uint64 // packets that Frames was too slow for; it never saw them
+	Keys        uint64 // presses reported
+
+	// Behind is how far the frames' At is behind the session clock, or before it: what is not yet made good of the drift of
+	// the sender's clock and of changes of the route.
+	Behind time.Duration
 }
 
 // UpOptions say what comes up a line.
@@ -59,26 +55,34 @@ type UpOptions struct {
 
 // NewUp makes an Up.
 func NewUp(o UpOptions) (*Up, error) {
-	dec, err := codec.NewDecoder(o.Codec, o.Rate)
+	s, err := newSound(o.Codec, o.Rate)
 	if err != nil {
 		return nil, fmt.Errorf("make uplink: %w", err)
 	}
+	cut, err := newCutter(s.rate, o.Rate)
+	if err != nil {
+		return nil, fmt.Errorf("make uplink: %w", err)
+	}
+	opt := jitter.Options{Duration: codec.Duration(o.Codec), Clock: o.Codec.Clock()}
+	if o.Codec.Clock() == media.ClockRate {
+		opt.HasFEC = codec.HasFEC
+	}
 	return &Up{
-		rate:  o.Rate,
-		buf:   jitter.New(jitter.Options{Duration: codec.PacketDuration, HasFEC: codec.HasFEC, Clock: o.Codec.Clock()}),
-		dec:   dec,
-		work:  make([]int16, samples(codec.MaxDuration, o.Rate)),
-		frame: make([]int16, samples(media.FrameDuration, o.Rate)),
+		buf: jitter.New(opt), sound: s, slew: newSlew(len(cut.raw)), cut: cut,
+		keys: keys{digit: o.Digit}, event: o.Events,
 	}, nil
 }
 
 func samples(d time.Duration, rate int) int { return int(d * time.Duration(rate) / time.Second) }
 
-// Frames is the audio of in as 20 ms frames without a gap. The first begins at its packet's arrival, from there on time is counted in
-// samples. Nothing comes before the first packet; from then on frames come for as long as the loop
-// runs, also when packets do not. A frame with a concealed sample is marked Lost; audio that was received
-// twice over (FEC) and a pause the sender announced are not lost. The last frame, after the end of in, is
-// filled up with silence.
+// Frames is the audio of in as 20 ms frames without a gap. The first begins at its packet's arrival, from there on
+// time is counted in samples, and the samples follow the session clock: those of a sender whose clock is slow or fast, or
+// whose route has become longer or shorter, are made more or fewer (see the package comment), so that At stays what it is for
+// the first, the time of an arrival that nothing held up. Nothing comes before the first packet; from then on frames
+// come for as long as the loop runs, also when packets do not. A frame with a concealed sample is marked Lost (with a codec
+// at another rate than the frames', one of its neighbors may have the first or last 6 ms of it); audio that was received
+// twice over (FEC), a pause the sender announced and one for a key pressed are not lost. The last frame, after the end of
+// in, is filled up with silence.
 //
 // Now is the session clock, the one that stamps the packets. Frames does its work in the loop that reads it, and a
 // frame's PCM is overwritten when the loop goes on. Leaving the loop does not close in.
@@ -98,7 +102,7 @@ func (u *Up) run(ctx context.Context, now func() time.Duration, in *media.Tap[me
 		p, ok, open := in.Next()
 		if ok {
 			t = p.At
-			u.buf.Push(t, p)
+			u.push(p, in.Dropped())
 		}
 		if !u.pop(t, yield) {
 			return
@@ -121,6 +125,23 @@ func (u *Up) run(ctx context.Context, now func() time.Duration, in *media.Tap[me
 	}
 }
 
+// push takes in a packet; dropped is how many were lost before they could be.
+func (u *Up) push(p media.Packet, dropped uint64) {
+	pressed := false
+	if u.event != 0 && p.PT == u.event {
+		u.buf.Signal(p.At, p)
+		pressed = u.keys.hear(p)
+	} else {
+		u.buf.Push(p.At, p)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stats.Dropped = dropped
+	if pressed {
+		u.stats.Keys++
+	}
+}
+
 // pop yields the frames that are due at t. It reports whether the loop goes on.
 func (u *Up) pop(t time.Duration, yield func(media.Frame) bool) bool {
 	for {
@@ -140,9 +161,7 @@ func (u *Up) finish(yield func(media.Frame) bool) {
 			return
 		}
 	}
-	if u.n > 0 {
-		clear(u.frame[u.n:])
-		f := u.cut()
+	if f, ok := u.cut.rest(); ok {
 		u.publish(f)
 		yield(f)
 	}
@@ -150,35 +169,17 @@ func (u *Up) finish(yield func(media.Frame) bool) {
 
 // next completes a frame from what is due at t.
 func (u *Up) next(t time.Duration) (media.Frame, bool) {
-	for u.n < len(u.frame) {
-		if u.piece.n == 0 && !u.render(t) {
+	for !u.cut.full() {
+		switch {
+		case len(u.ready) > 0:
+			u.ready = u.cut.take(u.ready, u.piece.lost)
+		case u.piece.n > 0:
+			u.ready = u.slew.pass(&u.piece)
+		case !u.render(t):
 			return media.Frame{}, false
 		}
-		u.fill()
 	}
-	return u.cut(), true
-}
-
-// fill moves samples from the piece to the frame.
-func (u *Up) fill() {
-	n := min(u.piece.n, len(u.frame)-u.n)
-	to := u.frame[u.n : u.n+n]
-	if u.piece.pcm == nil {
-		clear(to)
-	} else {
-		copy(to, u.piece.pcm)
-		u.piece.pcm = u.piece.pcm[n:]
-	}
-	u.piece.n -= n
-	u.n += n
-	u.lost = u.lost || u.piece.lost
-}
-
-func (u *Up) cut() media.Frame {
-	f := media.Frame{At: u.at, Rate: u.rate, PCM: u.frame, Lost: u.lost}
-	u.at += media.FrameDuration
-	u.n, u.lost = 0, false
-	return f
+	return u.cut.frame(), true
 }
 
 // render makes the next piece, if one is due at t.
@@ -188,52 +189,11 @@ func (u *Up) render(t time.Duration) bool {
 		return false
 	}
 	if !u.begun {
-		u.begun, u.at = true, it.At
+		u.begun, u.cut.at = true, it.At
 	}
-	n := samples(it.Duration, u.rate)
-	u.piece = piece{n: n, lost: it.Lost}
-	switch it.Kind {
-	case jitter.Play:
-		u.piece.pcm = u.decode(it.Packet.Payload, samples(it.Skip, u.rate), n)
-	case jitter.Conceal:
-		u.piece.pcm = u.conceal(it.Next, n)
-	}
+	u.piece = u.sound.render(it)
+	u.slew.steer(&u.piece, it.At+u.buf.Delay()-u.cut.end(), u.cut.n)
 	return true
-}
-
-// decode returns n samples of a packet, after the first skip.
-func (u *Up) decode(payload []byte, skip, n int) []int16 {
-	got, err := u.dec.Decode(payload, u.work)
-	if err != nil {
-		u.mu.Lock()
-		u.stats.Undecodable++
-		u.mu.Unlock()
-		u.piece.lost = true
-		return u.conceal(nil, n)
-	}
-	u.made = 0
-	clear(u.work[min(got, skip+n):])
-	return u.work[skip : skip+n]
-}
-
-// conceal makes n samples up. Without next they fade to silence between the 20th and the 60th millisecond.
-func (u *Up) conceal(next []byte, n int) []int16 {
-	pcm := u.work[:n]
-	if err := u.dec.Conceal(next, pcm); err != nil {
-		clear(pcm)
-	}
-	if next != nil {
-		u.made = 0
-		return pcm
-	}
-	from, to := u.rate/50, u.rate*3/50
-	for i := range pcm {
-		if at := u.made + i; at > from {
-			pcm[i] = int16(int(pcm[i]) * max(0, to-at) / (to - from))
-		}
-	}
-	u.made += n
-	return pcm
 }
 
 // publish makes the counters readable for others.
@@ -241,6 +201,8 @@ func (u *Up) publish(f media.Frame) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stats.Stats = u.buf.Stats()
+	u.stats.Undecodable = u.sound.refused
+	u.stats.Behind = u.slew.behind
 	if f.PCM != nil {
 		u.stats.Frames++
 	}

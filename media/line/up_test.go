@@ -45,6 +45,11 @@ func listen(t *testing.T, in []media.Packet) ([]heard, UpStats) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listenTo(t, up, in)
+}
+
+func listenTo(t *testing.T, up *Up, in []media.Packet) ([]heard, UpStats) {
+	t.Helper()
 	var out []heard
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -60,7 +65,7 @@ func listen(t *testing.T, in []media.Packet) ([]heard, UpStats) {
 		}()
 		for f := range up.Frames(now, tap)(t.Context()) {
 			f.PCM = append([]int16(nil), f.PCM...)
-			out = append(out, heard{f, now()})
+			out = append(out, heard{f, now(), up.Stats().Depth})
 		}
 	})
 	return out, up.Stats()
@@ -77,27 +82,6 @@ func TestPacketLengths(t *testing.T) {
 				t.Errorf("%v: frame %d at %.1f dBFS", d, i, l)
 			}
 		}
-	}
-}
-
-// 120 ms are two packets of 60 ms in one.
-func TestLongestPackets(t *testing.T) {
-	var in []media.Packet
-	halves := packets(t, 20, 60*ms, codec.EncoderOptions{Voice: true})
-	for i := 0; i < len(halves); i += 2 {
-		p, q := halves[i], halves[i+1].Payload
-		n := len(p.Payload) - 1
-		head := []byte{p.Payload[0] | 2, byte(n)}
-		if n >= 252 {
-			head = []byte{p.Payload[0] | 2, byte(252 + n%4), byte((n - 252) / 4)}
-		}
-		p.Payload = append(append(head, p.Payload[1:]...), q[1:]...)
-		p.Seq = uint16(i / 2)
-		in = append(in, p)
-	}
-	frames, st := listen(t, in)
-	if len(frames) != 60 || st.Patched+st.Undecodable != 0 {
-		t.Errorf("%d frames, %+v", len(frames), st)
 	}
 }
 
@@ -274,13 +258,13 @@ func FuzzUp(f *testing.F) {
 	})
 }
 
-func feed(u *Up, in []media.Packet, from media.Packet, n int) media.Packet {
+func feed(u *Up, in [][]byte, from media.Packet, units uint32, n int) media.Packet {
 	for i := range n {
-		from.Payload = in[i%len(in)].Payload
+		from.Payload = in[i%len(in)]
 		from.At += 20 * ms
-		from.Time += 960
+		from.Time += units
 		if from.Seq++; from.Seq%50 != 0 {
-			u.buf.Push(from.At, from)
+			u.push(from, 0)
 			u.pop(from.At, func(media.Frame) bool { return true })
 		}
 	}
@@ -288,14 +272,24 @@ func feed(u *Up, in []media.Packet, from media.Packet, n int) media.Packet {
 }
 
 func TestUpAllocatesNothing(t *testing.T) {
-	u, err := NewUp(UpOptions{Rate: media.ListenRate})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := packets(t, 100, 20*ms, codec.EncoderOptions{})
-	var p media.Packet
-	if n := testing.AllocsPerRun(10, func() { p = feed(u, in, p, 100) }); n != 0 {
-		t.Errorf("%v allocations in 100 frames", n)
+	for _, c := range append(phones, media.Opus) {
+		u, err := NewUp(UpOptions{Rate: media.ListenRate, Codec: c, Events: 101})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := encoded(t, c, 100, func(n int) []int16 { return speech(n, codec.Rate(c, media.ListenRate)) })
+		var p media.Packet
+		steps := 0
+		if n := testing.AllocsPerRun(30, func() {
+			p = feed(u, in, p, uint32(c.Clock()/framesPerSecond), 100)
+			p.At += 1 * ms // the sender's clock is slow
+			steps = max(steps, u.slew.left)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations in 100 frames", c, n)
+		}
+		if steps == 0 {
+			t.Errorf("%s: no correction was made", c)
+		}
 	}
 }
 
@@ -304,8 +298,8 @@ func BenchmarkUp(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	in := packets(b, 100, 20*ms, codec.EncoderOptions{})
+	in := encoded(b, media.Opus, 100, func(n int) []int16 { return speech(n, media.ListenRate) })
 	b.ReportAllocs()
 	b.ResetTimer()
-	feed(u, in, media.Packet{}, b.N)
+	feed(u, in, media.Packet{}, 960, b.N)
 }
