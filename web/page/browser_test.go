@@ -92,6 +92,8 @@ func typing(t *testing.T, p *tab) {
 	p.wait(`peer.sent.includes('{"type":"text","text":"How far is it?"}')`)
 	p.wait(`document.querySelector("input[name=text]").value === ""`)
 	p.do(chromedp.SendKeys(chromedp.CSS("input[name=text]"), "  "+kb.Enter))
+	p.wait(`parley.key("5") && peer.sent.at(-1) === '{"type":"key","key":"5"}'`)
+	p.wait(`!parley.key("E") && !parley.key("") && !parley.key("55")`)
 	p.do(chromedp.Focus(chromedp.CSS(".mute")), chromedp.KeyEvent(" "))
 	p.wait(`peer.sent.at(-1) === '{"type":"mute","on":true}'`)
 	p.wait(`document.querySelector(".mute").getAttribute("aria-pressed") === "true" && !peer.tracks[0].enabled`)
@@ -102,9 +104,20 @@ func typing(t *testing.T, p *tab) {
 	p.wait(`peer.sent.at(-1) === '{"type":"mute","on":false}' && peer.tracks[0].enabled`)
 }
 
+const counters = `{type: "counters", atMs: 9000, codec: "opus", rttMs: 23.4, dropped: 0,
+	up: {received: 440, lost: 6, late: 0, duplicated: 0, recovered: 3, concealedMs: 60, pausedMs: 0, depthMs: 40, loss: 0.0134},
+	down: {sent: 450, loss: 0.002}}`
+
 // figures checks the statistics.
 func figures(t *testing.T, p *tab) {
 	p.TB = t
+	p.run(`parley.addEventListener("counters", () => { peer.counted = parley.counters.up.lost; })`)
+	p.say(counters)
+	p.wait(`peer.counted === 6`)
+	p.do(chromedp.Click(chromedp.CSS(".latency summary")))
+	p.waitSeen(".panel", "First sound sent 0.82 s The connection Round trip 23 ms Lost on the way there 1.3 % Lost on the way back 0.2 % Your sound filled in 0.06 s Codec opus")
+	p.shot("connection")
+	p.do(chromedp.Click(chromedp.CSS(".latency summary")))
 	var s map[string]float64
 	if err := json.Unmarshal([]byte(p.text(`parley.stats().then(JSON.stringify)`)), &s); err != nil {
 		t.Fatal(err)
@@ -136,7 +149,7 @@ func end(t *testing.T, p *tab) {
 	p.waitSeen("[role=status]", "Transcript copied")
 	p.shot("ended")
 	p.talk()
-	p.wait(`!document.querySelector(".line")`)
+	p.wait(`!document.querySelector(".line") && !document.querySelector(".latency")`)
 	p.do(chromedp.Focus(chromedp.CSS("input[name=text]")))
 	p.say(`{type: "ended", reason: "The agent said goodbye."}`)
 	p.waitSeen(".hint", "The agent said goodbye.")

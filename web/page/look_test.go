@@ -48,6 +48,7 @@ func TestLook(t *testing.T) {
 	p.say(`{type: "error", code: "llm", text: "the language model gave no answer in five seconds", fatal: false}`)
 	p.wait(`parley.problem && parley.transcript.length === 4`)
 	check("busy")
+	p.say(counters)
 	p.run(`parley.dismiss(); document.querySelector("details").open = true; parley.mute(true)`)
 	check("latency")
 	p.say(`{type: "ended", reason: "The conversation ended because an engine failed. The server's log says why."}`)

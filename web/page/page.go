@@ -3,7 +3,13 @@
 // Nothing on the page comes from another host.
 //
 // The page is two ES modules. parley.js is the client: it exports Conversation, which another page can
-// use as it stands. app.js is the page itself and uses the client only.
+// use as it stands. app.js is the page itself and uses the client only. Beside it are check.html, which finds
+// out what works between a browser and the server, and listen.html, to listen to a conversation that goes on.
+//
+// A call outlives its path. The client takes no sound for two seconds, or the browser's word, for a lost path;
+// it asks the server whether the session still is, and restarts ICE every three seconds until sound comes again.
+// The server's answers name its TURN relays: they are used from the first restart on, and a call that is not up
+// two seconds after its answer is restarted for their sake.
 package page
 
 import (

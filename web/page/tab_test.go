@@ -74,7 +74,7 @@ func open(t testing.TB, b context.Context, url string) *tab {
 		return err
 	}))
 	p.do(chromedp.EmulateViewport(900, 760), chromedp.Navigate(url))
-	p.wait(`document.querySelector("button.main")`)
+	p.wait(`document.querySelector("h1")`)
 	t.Cleanup(func() {
 		if errs := p.text(`peer.errors.join("; ")`); errs != "" {
 			t.Errorf("the page had errors: %s", errs)

@@ -3,7 +3,7 @@
 import { html, LitElement, nothing } from "lit";
 import { asText, Conversation, type ConversationEvents } from "./parley.js";
 import { Meters } from "./meters.js";
-import { heroView, latencyView, logView, mark, problemView, status, type View } from "./views.js";
+import { figuresView, heroView, logView, mark, meterView, problemView, status, type View } from "./views.js";
 
 declare global {
   interface Window {
@@ -13,7 +13,7 @@ declare global {
 }
 
 const changes: readonly (keyof ConversationEvents)[] = [
-  "phase", "hello", "state", "transcript", "latency", "problem", "muted", "microphones",
+  "phase", "hello", "state", "transcript", "latency", "counters", "steady", "problem", "muted", "microphones",
 ];
 
 /** The longest typed text, in UTF-16 units: the server takes 4000 bytes. */
@@ -80,10 +80,10 @@ class Page extends LitElement {
     return html`
       <header>
         <h1>parley</h1>
-        <p class="status" data-phase=${c.phase} data-state=${c.state} ?data-muted=${c.muted}>
-          <i class="dot"></i><span>${status(c.phase, c.state, c.muted)}</span>
+        <p class="status" data-phase=${c.phase} data-state=${c.state} ?data-muted=${c.muted} ?data-lost=${!c.steady}>
+          <i class="dot"></i><span>${status(c.phase, c.state, c.muted, c.steady)}</span>
         </p>
-        ${latencyView(c.latency)}
+        ${figuresView(c.latency, c.counters)}
       </header>
       <main @scroll=${this.scrolled}>
         ${begun ? this.log() : heroView()}
@@ -115,11 +115,11 @@ class Page extends LitElement {
     const off = phase === "idle" || phase === "ended";
     const label = off ? "Talk" : busy ? "Cancel" : "Hang up";
     return html`<div class="stage">
-      ${meter("you", "You")}
+      ${meterView("you", "You")}
       <button class="main ${off ? "" : "stop"}" aria-busy=${busy} @click=${this.press}>
         ${mark(off ? "talk" : "hangup")}<span>${label}</span>
       </button>
-      ${meter("agent", "Agent")}
+      ${meterView("agent", "Agent")}
     </div>`;
   }
 
@@ -156,7 +156,8 @@ class Page extends LitElement {
     const c = this.conversation;
     if (this.copied) return "Transcript copied";
     if (c.phase === "idle") return "";
-    if (c.phase !== "talking") return `${status(c.phase, c.state, c.muted)} ${c.reason}`.trim();
+    if (c.phase !== "talking") return `${status(c.phase, c.state, c.muted, c.steady)} ${c.reason}`.trim();
+    if (!c.steady) return "Reconnecting";
     return c.muted ? "Microphone muted" : "Connected";
   }
 
@@ -185,10 +186,6 @@ class Page extends LitElement {
 
 function hint(text: string): View {
   return text ? html`<li class="hint">${text}</li>` : nothing;
-}
-
-function meter(side: string, name: string): View {
-  return html`<div class="meter ${side}" aria-hidden="true"><div class="ticks"></div><div class="ticks lit"></div><span>${name}</span></div>`;
 }
 
 /** Copies text; where the page has no clipboard (no HTTPS), by way of a selection. */

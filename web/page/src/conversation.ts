@@ -5,7 +5,7 @@ import { Call, type Timeouts } from "./call.js";
 import { parse } from "./messages.js";
 import { listMicrophones, openMicrophone, reachable, type Microphone } from "./microphone.js";
 import { Failure, problem, sentence, told, type Code, type Problem } from "./problem.js";
-import type { Hello, Latency, Message } from "./schema.js";
+import type { Counters, Hello, Latency, Message } from "./schema.js";
 import { Sound, type Levels } from "./sound.js";
 import { noStats, summarize, type CallStats } from "./stats.js";
 import { apply, settle, type Line } from "./transcript.js";
@@ -24,6 +24,8 @@ export interface ConversationEvents {
   state: Event;
   transcript: Event;
   latency: Event;
+  counters: Event;
+  steady: Event;
   problem: Event;
   muted: Event;
   microphones: Event;
@@ -56,7 +58,7 @@ export interface Conversation {
  */
 export class Conversation extends EventTarget {
   /** Limits for the steps of connecting. */
-  readonly timeouts: Timeouts = { gather: 1000, answer: 10_000, connect: 15_000 };
+  readonly timeouts: Timeouts = { gather: 1000, answer: 10_000, relay: 2000, connect: 15_000 };
 
   phase: Phase = "idle";
   state: AgentState = "listening";
@@ -64,6 +66,10 @@ export class Conversation extends EventTarget {
   hello: Hello | undefined;
   transcript: readonly Line[] = [];
   latency: Latency | undefined;
+  /** The server's figures of the call's media, every two seconds. */
+  counters: Counters | undefined;
+  /** False while the path to the server is lost and being mended: the call goes on when it is back. */
+  steady = true;
   /** What is wrong now, in words. A fatal one stays until the next connect. */
   problem: Problem | undefined;
   /** Why the call ended, in the server's words: empty if it said nothing. */
@@ -107,7 +113,7 @@ export class Conversation extends EventTarget {
       this.use(track);
       this.to("connecting");
       this.call = this.dial(track);
-      await this.call.connect(this.timeouts);
+      await this.call.connect();
       if (this.muted) this.call.send({ type: "mute", on: true });
       this.timer = setInterval(() => void this.check(), 1000);
       this.to("talking");
@@ -135,6 +141,11 @@ export class Conversation extends EventTarget {
   send(text: string): boolean {
     const t = text.trim();
     return t !== "" && (this.call?.send({ type: "text", text: t }) ?? false);
+  }
+
+  /** Presses a key of a telephone: one of 0 to 9, *, # and A to D. False if it could not be sent. */
+  key(key: string): boolean {
+    return /^[0-9*#A-D]$/.test(key) && (this.call?.send({ type: "key", key }) ?? false);
   }
 
   /** Chooses a microphone, also in mid-call: empty for the system's choice. */
@@ -165,7 +176,7 @@ export class Conversation extends EventTarget {
   }
 
   private begin(voiceless: boolean): void {
-    this.hello = this.latency = this.problem = undefined;
+    this.hello = this.latency = this.counters = this.problem = undefined;
     this.transcript = [];
     this.state = "listening";
     this.reason = "";
@@ -188,10 +199,18 @@ export class Conversation extends EventTarget {
     const events = {
       track: (t: MediaStreamTrack) => this.sound?.play(t),
       message: (data: unknown) => this.take(data),
-      steady: (yes: boolean) => (yes ? this.clear("unsteady") : this.show(problem("unsteady"))),
+      steady: (yes: boolean) => this.falter(!yes),
       lost: () => this.fail(new Failure(problem("lost"))),
     };
-    return new Call(this.base, track, events, this.options.iceServers ?? []);
+    return new Call(this.base, track, events, this.timeouts, { servers: this.options.iceServers ?? [] });
+  }
+
+  /** The path is lost, or is back. */
+  private falter(lost: boolean): void {
+    this.steady = !lost;
+    this.tell("steady");
+    if (lost) this.show(problem("unsteady"));
+    else this.clear("unsteady");
   }
 
   /** Takes a track as what the caller says. */
@@ -279,6 +298,9 @@ export class Conversation extends EventTarget {
       case "latency":
         this.latency = m;
         return this.tell("latency");
+      case "counters":
+        this.counters = m;
+        return this.tell("counters");
       case "error":
         if (m.fatal) return this.fail(new Failure(told(m.text, true)));
         return this.show(told(m.text, false));
@@ -303,6 +325,7 @@ export class Conversation extends EventTarget {
     this.track = undefined;
     this.sound?.close();
     this.sound = undefined;
+    this.steady = true;
     this.dismiss();
     this.transcript = settle(this.transcript);
     this.to(this.phase === "talking" ? "ended" : "idle");

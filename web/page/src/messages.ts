@@ -6,6 +6,9 @@ import { shapes, type Message } from "./schema.js";
 /** Longer messages are not read. In UTF-16 units. */
 export const longest = 256 * 1024;
 
+/** The type of a field, or the fields of an object in it. */
+type Shape = string | { readonly [field: string]: Shape };
+
 /** The message in data, or undefined if it holds none. Unknown fields are ignored. */
 export function parse(data: unknown): Message | undefined {
   if (typeof data !== "string" || data.length > longest) return undefined;
@@ -21,9 +24,12 @@ export function parse(data: unknown): Message | undefined {
 function isMessage(value: unknown): value is Message {
   if (typeof value !== "object" || value === null || !("type" in value)) return false;
   const type = value.type;
-  if (typeof type !== "string" || !Object.hasOwn(shapes, type)) return false;
+  return typeof type === "string" && Object.hasOwn(shapes, type) && fits(value, shapes[type as keyof typeof shapes]);
+}
+
+function fits(value: unknown, shape: Shape): boolean {
+  if (typeof shape === "string") return typeof value === shape;
+  if (typeof value !== "object" || value === null) return false;
   const fields = value as Record<string, unknown>;
-  return Object.entries(shapes[type as keyof typeof shapes]).every(
-    ([name, kind]) => Object.hasOwn(fields, name) && typeof fields[name] === kind,
-  );
+  return Object.entries(shape).every(([name, inner]) => Object.hasOwn(fields, name) && fits(fields[name], inner));
 }

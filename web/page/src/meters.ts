@@ -1,6 +1,6 @@
 // The level meters: one loop that draws both sides, without allocation.
 
-import type { Conversation } from "./parley.js";
+import type { Levels } from "./sound.js";
 
 const floor = -60; // dBFS at which a meter is empty
 const full = -12; // dBFS at which it is full
@@ -37,14 +37,14 @@ class Bar {
   }
 }
 
-/** Draws the levels of a conversation on two elements until stopped. */
+/** Draws levels on two elements until stopped. */
 export class Meters {
   private readonly you: Bar;
   private readonly agent: Bar;
   private request = 0;
   private last = 0;
 
-  constructor(private readonly conversation: Conversation, you: HTMLElement, agent: HTMLElement) {
+  constructor(private readonly source: { levels(): Levels }, you: HTMLElement, agent: HTMLElement) {
     this.you = new Bar(you, left);
     this.agent = new Bar(agent, right);
     this.draw(0, 0);
@@ -66,7 +66,7 @@ export class Meters {
   };
 
   private draw(now: number, passed: number): void {
-    const levels = this.conversation.levels();
+    const levels = this.source.levels();
     this.you.draw(levels.you, passed);
     this.agent.draw(levels.agent, passed);
     this.last = now;

@@ -61,7 +61,7 @@ const passing: Readonly<Record<string, Words>> = {
   "microphone-lost": ["Your microphone was taken away, and there is no other.", "Plug one in and it is used at once. Until then you can type."],
   "microphone-silent": ["No sound comes from your microphone.", "Check its switch and the volume in your system's settings, or choose another one."],
   "sound-blocked": ["The browser does not play the answer.", "Click anywhere on the page to hear it."],
-  "unsteady": ["The connection falters.", "Waiting for it to come back …"],
+  "unsteady": ["The connection falters.", "Reconnecting …"],
 };
 
 /** The problem of a code. detail, if not empty, takes the place of the advice. */

@@ -1,7 +1,7 @@
 // The parts of the page as functions from what is to what is shown.
 
 import { html, nothing, svg, type TemplateResult } from "lit";
-import { checks, type AgentState, type Check, type Latency, type Line, type Phase, type Problem } from "./parley.js";
+import { checks, type AgentState, type Check, type Counters, type Latency, type Line, type Phase, type Problem } from "./parley.js";
 
 export type View = TemplateResult | typeof nothing;
 
@@ -9,6 +9,7 @@ const marks = {
   talk: svg`<path d="M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3Z"/><path d="M5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3"/>`,
   muted: svg`<path d="M9 9v3a3 3 0 0 0 4.8 2.4M15 11V6a3 3 0 0 0-5.7-1.3"/><path d="M5.5 11.5a6.5 6.5 0 0 0 9.9 5.5M18.2 13.4c.2-.6.3-1.2.3-1.9M12 18v3M4 3l16 17"/>`,
   hangup: svg`<path d="M6 6l12 12M18 6L6 18"/>`,
+  listen: svg`<path d="M4 14v-2a8 8 0 0 1 16 0v2"/><path d="M4 14h3v6H5a1 1 0 0 1-1-1ZM20 14h-3v6h2a1 1 0 0 0 1-1Z"/>`,
   send: svg`<path d="M5 12h13M12.5 6.5L18 12l-5.5 5.5"/>`,
 };
 
@@ -18,7 +19,7 @@ export function mark(name: keyof typeof marks): View {
 }
 
 /** What goes on, in a word or two. */
-export function status(phase: Phase, state: AgentState, muted: boolean): string {
+export function status(phase: Phase, state: AgentState, muted: boolean, steady: boolean): string {
   switch (phase) {
     case "idle":
       return "Ready";
@@ -29,31 +30,45 @@ export function status(phase: Phase, state: AgentState, muted: boolean): string 
     case "ended":
       return "Call ended";
     case "talking":
+      if (!steady) return "Reconnecting …";
       if (muted && state === "listening") return "Muted";
       return { listening: "Listening", thinking: "Thinking", speaking: "Speaking" }[state];
   }
 }
 
-/** The last response time, and on demand where it went. */
-export function latencyView(l: Latency | undefined): View {
-  if (!l) return nothing;
-  const rows: [string, number][] = [
-    ["You had finished", l.endpointMs],
-    ["Words recognized", l.textMs],
-    ["First word written", l.tokenMs],
-    ["First phrase written", l.phraseMs],
-    ["First sound made", l.audioMs],
-    ["First sound sent", l.totalMs],
-  ];
+/** The last response time, and on demand where it went and how the connection is. */
+export function figuresView(l: Latency | undefined, c: Counters | undefined): View {
+  if (!l && !c) return nothing;
   return html`<details class="latency">
-    <summary><span class="long">answered in </span>${seconds(l.totalMs)}</summary>
+    <summary>${l ? html`<span class="long">answered in </span>${seconds(l.totalMs)}` : "connection"}</summary>
     <div class="panel">
-      <p id="counted">Counted from your last sound</p>
-      <table aria-labelledby="counted">
-        ${rows.map(([name, ms]) => html`<tr><th scope="row">${name}</th><td>${seconds(ms)}</td></tr>`)}
-      </table>
+      ${l ? table("Counted from your last sound", [
+        ["You had finished", seconds(l.endpointMs)],
+        ["Words recognized", seconds(l.textMs)],
+        ["First word written", seconds(l.tokenMs)],
+        ["First phrase written", seconds(l.phraseMs)],
+        ["First sound made", seconds(l.audioMs)],
+        ["First sound sent", seconds(l.totalMs)],
+      ], "sum") : nothing}
+      ${c ? table("The connection", [
+        ["Round trip", c.rttMs > 0 ? `${c.rttMs.toFixed(0)} ms` : "–"],
+        ["Lost on the way there", percent(c.up.loss)],
+        ["Lost on the way back", percent(c.down.loss)],
+        ["Your sound filled in", seconds(c.up.concealedMs)],
+        ["Codec", c.codec],
+      ], "") : nothing}
     </div>
   </details>`;
+}
+
+function table(title: string, rows: readonly (readonly [name: string, value: string])[], cls: string): View {
+  return html`<table class=${cls}><caption>${title}</caption>
+    ${rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>`)}
+  </table>`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
 }
 
 function seconds(milliseconds: number): string {
@@ -88,6 +103,7 @@ export function problemView(p: Problem | undefined, act: { type(): void; dismiss
     <div>
       <p><strong>${p.title}</strong> ${p.advice}</p>
       ${p.failed && p.failed !== "microphone" ? checksView(p.failed) : nothing}
+      ${p.failed === "path" || p.failed === "encryption" ? html`<a href="check.html">Check the connection</a>` : nothing}
     </div>
     ${p.fatal && p.failed === "microphone" ? html`<button class="quiet" @click=${act.type}>Type instead</button>` : nothing}
     ${p.fatal ? nothing : html`<button class="quiet dismiss" aria-label="Dismiss" @click=${act.dismiss}>${mark("hangup")}</button>`}
@@ -110,4 +126,9 @@ export function heroView(): View {
     <h2>Say something.</h2>
     <p>Press Talk, allow the microphone, and speak as you would to a person. You can cut in at any time.</p>
   </section>`;
+}
+
+/** The level of one side. A loop that draws finds it by its class. */
+export function meterView(side: string, name: string): View {
+  return html`<div class="meter ${side}" aria-hidden="true"><div class="ticks"></div><div class="ticks lit"></div><span>${name}</span></div>`;
 }

@@ -5,14 +5,19 @@ import { shapes } from "../src/schema.js";
 
 const zero = { string: "", number: 0, boolean: false };
 
+type Shape = keyof typeof zero | { readonly [field: string]: Shape };
+
+/** The least value of a shape. */
+function least(shape: Shape): unknown {
+  if (typeof shape === "string") return zero[shape];
+  return Object.fromEntries(Object.entries(shape).map(([name, inner]) => [name, least(inner)]));
+}
+
 /** A valid message of each type. */
-const samples = Object.entries(shapes).map(([type, fields]) => ({
-  type,
-  ...Object.fromEntries(Object.entries(fields).map(([name, kind]) => [name, zero[kind]])),
-}));
+const samples = Object.entries(shapes).map(([type, shape]) => ({ type, ...(least(shape) as object) }));
 
 test("every message of the schema is read", () => {
-  assert.equal(samples.length, 7);
+  assert.equal(samples.length, 8);
   for (const m of samples) assert.deepEqual(parse(JSON.stringify(m)), m);
 });
 
@@ -27,8 +32,16 @@ test("a message with a missing or mistyped field is none", () => {
       assert.equal(parse(JSON.stringify(without)), undefined, `${m.type} without ${name}`);
       assert.equal(parse(JSON.stringify({ ...m, [name]: null })), undefined, `${m.type} with null ${name}`);
       assert.equal(parse(JSON.stringify({ ...m, [name]: {} })), undefined, `${m.type} with object ${name}`);
+      assert.equal(parse(JSON.stringify({ ...m, [name]: [1] })), undefined, `${m.type} with list ${name}`);
     }
   }
+});
+
+test("the fields of an object in a message are checked too", () => {
+  const m = samples.find((s) => s.type === "counters") as { type: string; up: object };
+  assert.deepEqual(parse(JSON.stringify(m)), m);
+  assert.equal(parse(JSON.stringify({ ...m, up: { ...m.up, loss: "much" } })), undefined);
+  assert.equal(parse(JSON.stringify({ ...m, up: 7 })), undefined);
 });
 
 test("what is no message is none", () => {

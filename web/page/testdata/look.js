@@ -5,7 +5,7 @@
   const shown = (e) => e.checkVisibility() && !e.closest(".sr, [aria-hidden=true] .lit, noscript");
 
   if (document.documentElement.scrollWidth > innerWidth) wrong.push(`the page is ${document.documentElement.scrollWidth} wide`);
-  const all = [...document.querySelectorAll("parley-page *")].filter(shown);
+  const all = [...document.querySelectorAll("body > :not(noscript) *")].filter(shown);
   for (const e of all) {
     const box = e.getBoundingClientRect();
     if (box.width > 0 && (box.left < -1 || box.right > innerWidth + 1)) wrong.push(`${name(e)} is cut off: ${box.left} to ${box.right}`);
