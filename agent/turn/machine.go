@@ -78,6 +78,16 @@ func (m *Machine) Step(now time.Duration, in Input) []Decision {
 		m.typed(in.Text)
 	case Muted:
 		m.mute(in.On)
+	default:
+		m.beside(in)
+	}
+	m.settle()
+	return m.out
+}
+
+// beside takes what comes beside the conversation.
+func (m *Machine) beside(in Input) {
+	switch in.Kind {
 	case Key:
 		m.key(in.Text)
 	case PathLost:
@@ -85,8 +95,6 @@ func (m *Machine) Step(now time.Duration, in Input) []Decision {
 	case PathBack:
 		m.find()
 	}
-	m.settle()
-	return m.out
 }
 
 func (m *Machine) decide(d Decision) { m.out = append(m.out, d) }

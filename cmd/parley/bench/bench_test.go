@@ -31,8 +31,15 @@ const ms = time.Millisecond
 
 // TestMain is also the server that the benches start: they run their own program with the verb serve.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "bench" {
+		if err := mediaServe(os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
-		if err := serve(strings.Join(os.Args, " ")); err != nil {
+		if err := hum(strings.Join(os.Args, " ")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -41,8 +48,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// serve is a server whose agent hums. Words in its arguments make it fail.
-func serve(args string) error {
+// hum is a server whose agent hums. Words in its arguments make it fail.
+func hum(args string) error {
 	if strings.Contains(args, "no-start") {
 		return errors.New("the models are missing")
 	}
@@ -93,12 +100,12 @@ func tones(name string, d time.Duration) (all []corpus.Utterance) {
 
 func TestLoad(t *testing.T) {
 	var out bytes.Buffer
-	cmd := LoadCmd{Sessions: 2, Duration: 5 * time.Second, Server: Server{STT: "a b", Waits: waits}}
+	cmd := LoadCmd{Sessions: []int{2}, Duration: 5 * time.Second, Server: Server{STT: "a b", Waits: waits}}
 	args, err := cmd.args()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := load{LoadCmd: cmd, speech: tones("t", 500*ms)}
+	l := load{plan: plan{LoadCmd: cmd, n: 2, speech: tones("t", 500*ms)}}
 	err = l.bench(t.Context(), &out, args)
 	t.Log(out.String())
 	if err != nil {
@@ -130,7 +137,7 @@ func TestHumanSpeech(t *testing.T) {
 		t.Skip("needs the speech of Debian packages")
 	}
 	for name, run := range map[string]func(context.Context, io.Writer) error{
-		"load": (&LoadCmd{Sessions: 1, Server: Server{LLM: "no-start", Waits: waits}}).Run,
+		"load": (&LoadCmd{Sessions: []int{1}, Server: Server{LLM: "no-start", Waits: waits}}).Run,
 		"talk": (&TalkCmd{Turns: 1, LLM: "no-start"}).Run,
 	} {
 		err := run(t.Context(), io.Discard)

@@ -20,8 +20,11 @@ import (
 
 // Cmd is the verb.
 type Cmd struct {
-	Load LoadCmd `cmd:"" help:"Many callers, engines that cost nothing: what a session costs and how much time we add."`
-	Talk TalkCmd `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
+	Load  LoadCmd  `cmd:"" help:"Many callers, engines that cost nothing: what a session costs and how much time we add."`
+	Churn ChurnCmd `cmd:"" help:"Callers who come and go in every way there is: what is left of them."`
+	Talk  TalkCmd  `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
+
+	MediaServer MediaServerCmd `cmd:"" hidden:"" help:"The server of bench load --job media."`
 }
 
 // Why a bench fails although it ran.

@@ -204,7 +204,7 @@ func response(r result) (time.Duration, bool) { return r.Response, r.clean() }
 
 func stop(r result) (time.Duration, bool) { return r.Stop, r.cut && r.Stop >= 0 }
 
-func count(all []result, f func(result) bool) (n int) {
+func count[T any](all []T, f func(T) bool) (n int) {
 	for _, r := range all {
 		if f(r) {
 			n++

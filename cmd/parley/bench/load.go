@@ -15,7 +15,8 @@ import (
 
 // LoadCmd is the verb "bench load".
 type LoadCmd struct {
-	Sessions int           `default:"20" env:"-" help:"Callers at the same time."`
+	Job      string        `default:"agent" enum:"agent,media" env:"-" help:"agent: whole conversations. media: calls without an agent, at 40 % talk and all the time, beside the least that any server could do."`
+	Sessions []int         `default:"20" env:"-" help:"Callers at the same time; more than one number: a run each."`
 	Duration time.Duration `default:"60s" env:"-" help:"How long they call."`
 	Server   `embed:"" group:"Server:"`
 }
@@ -50,11 +51,17 @@ const (
 	spread    = 2 * time.Second  // over which the calls begin
 )
 
+// plan is what a run is to do.
+type plan struct {
+	LoadCmd
+	n      int // callers
+	speech []corpus.Utterance
+}
+
 // load is one run.
 type load struct {
-	LoadCmd
-	speech []corpus.Utterance
-	srv    *server
+	plan
+	srv *server
 
 	before, during, after stats
 	idle                  time.Duration // processor time a second
@@ -80,6 +87,9 @@ type session struct {
 // Run makes the bench and prints its table to out. It fails if turns go unanswered, if calls fail, or if the server
 // does not return to what it was.
 func (cmd *LoadCmd) Run(ctx context.Context, out io.Writer) error {
+	if cmd.Job == "media" {
+		return (&mediaJob{LoadCmd: *cmd}).run(ctx, out)
+	}
 	args, err := cmd.args()
 	if err != nil {
 		return err
@@ -88,8 +98,13 @@ func (cmd *LoadCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	l := load{LoadCmd: *cmd, speech: all}
-	return l.bench(ctx, out, append(args, "--max-sessions", strconv.Itoa(cmd.Sessions+1)))
+	for _, n := range cmd.Sessions {
+		l := load{plan: plan{LoadCmd: *cmd, n: n, speech: all}}
+		if err := l.bench(ctx, out, append(args, "--max-sessions", strconv.Itoa(n+1))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bench is Run with a server of these flags.
@@ -98,7 +113,7 @@ func (l *load) bench(ctx context.Context, out io.Writer, args []string) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, l.srv.stop()) }()
-	header(out, fmt.Sprintf("bench load: %d callers for %v", l.Sessions, l.Duration), args)
+	header(out, fmt.Sprintf("bench load: %d callers for %v", l.n, l.Duration), args)
 	if err := l.run(ctx); err != nil {
 		return err
 	}
@@ -164,11 +179,11 @@ func (l *load) calls(ctx context.Context) error {
 		return err
 	}
 	own := self()
-	l.callers = make([]session, l.Sessions)
+	l.callers = make([]session, l.n)
 	var all sync.WaitGroup
 	for i := range l.callers {
 		all.Go(func() {
-			if err := sleep(ctx, spread*time.Duration(i)/time.Duration(l.Sessions)); err != nil {
+			if err := sleep(ctx, spread*time.Duration(i)/time.Duration(l.n)); err != nil {
 				l.callers[i].err = err
 				return
 			}

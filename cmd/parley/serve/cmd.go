@@ -18,6 +18,7 @@ import (
 // Cmd is the verb.
 type Cmd struct {
 	Network `embed:"" group:"Network:"`
+	Limits  `embed:"" group:"Limits:"`
 	Engines `embed:"" group:"Engines:"`
 	Persona `embed:"" group:"Agent:"`
 	Timing  `embed:"" group:"Turn-taking:"`
@@ -28,12 +29,25 @@ type Cmd struct {
 
 // Network is where callers are answered.
 type Network struct {
-	Listen      string        `default:"127.0.0.1:8321" help:"Serve the page and the signaling here."`
-	Media       string        `default:"auto" help:"The one UDP port for everybody's audio. auto: the host of --listen and port 7882, or any free one if that is taken."`
-	PublicIP    []netip.Addr  `name:"public-ip" placeholder:"IP" help:"Tell callers to send audio to this address instead of the machine's own: for a machine behind a 1:1 NAT."`
-	TLS         string        `name:"tls" placeholder:"self|CERT,KEY" help:"Serve HTTPS: with a certificate made now (self), or with these two PEM files. Browsers give a page its microphone only over HTTPS or from this computer."`
-	MaxSessions int           `default:"0" help:"How many callers at once; the next is told to come again. 0: what this machine can carry with these engines."`
-	Vanish      time.Duration `default:"15s" help:"How long a caller may be out of reach before the call is ended."`
+	Listen      string       `default:"127.0.0.1:8321" help:"Serve the page and the signaling here."`
+	Media       string       `default:"auto" help:"The one UDP port for everybody's audio. auto: the host of --listen and port 7882, or any free one if that is taken."`
+	PublicIP    []netip.Addr `name:"public-ip" placeholder:"IP" help:"Tell callers to send audio to this address instead of the machine's own: for a machine behind a 1:1 NAT."`
+	TLS         string       `name:"tls" placeholder:"self|CERT,KEY" help:"Serve HTTPS: with a certificate made now (self), or with these two PEM files. Browsers give a page its microphone only over HTTPS or from this computer."`
+	TCP         bool         `name:"tcp" help:"Take audio over TCP too, on the same port number, from callers whose network lets no UDP through."`
+	TURN        string       `name:"turn" placeholder:"HOST:PORT" help:"Run a TURN server here, over UDP and TCP, for callers behind strict networks. It relays to this server's audio only. auto: the host of --listen and port 3478."`
+	TURNServers []string     `name:"turn-servers" placeholder:"URL" help:"TURN servers of yours to tell callers, as turn:host:3478?transport=udp. Their shared secret (use-auth-secret) is read from PARLEY_TURN_SECRET."`
+	TURNSecret  string       `name:"turn-secret" hidden:"" env:"PARLEY_TURN_SECRET"`
+	MaxSessions int          `default:"0" help:"How many callers at once; the next is told to come again. 0: what this machine can carry with these engines."`
+	Origins     []string     `placeholder:"ORIGIN" help:"Pages of these origins may call too, as https://example.org; * for all."`
+	Listeners   bool         `help:"Let people on this computer listen to calls under way, at /listen.html."`
+}
+
+// Limits are when a call is given up.
+type Limits struct {
+	Connect     time.Duration `default:"15s" help:"How long a caller may take to connect."`
+	Vanish      time.Duration `default:"15s" help:"How long a caller may be out of reach before the call is ended. One whose page still reaches this server may take up to a minute to find another way."`
+	NoMedia     time.Duration `default:"30s" help:"How long a caller may send no audio at all."`
+	NotReceived time.Duration `default:"15s" help:"How long a caller may fail to report that our audio arrives."`
 }
 
 // Engines are the parts of a conversation that can be swapped.

@@ -3,20 +3,14 @@ package serve
 import (
 	"context"
 	"errors"
-	"iter"
 	"log/slog"
 	"sync"
 	"time"
 
 	"parley/agent"
 	"parley/media"
-	"parley/media/line"
-	"parley/media/rtc"
 	"parley/web"
 )
-
-// uplinkDepth is how many packets of a caller may wait for their decoder: 5 s. The newest are kept.
-const uplinkDepth = 250
 
 // farewellTime is how long the last message may take to leave.
 const farewellTime = 200 * time.Millisecond
@@ -30,17 +24,14 @@ type conversation struct {
 }
 
 // run lives the call: it returns why the call or the conversation ended.
-func (c conversation) run(ctx context.Context, call *rtc.Call) error {
-	up, err := line.NewUp(line.UpOptions{Rate: media.ListenRate})
+func (c conversation) run(ctx context.Context, session *web.Session) error {
+	call := session.Call
+	w, err := newWire(call)
 	if err != nil {
 		return err
 	}
-	down, err := line.NewDown(line.DownOptions{Rate: media.SpeakRate, Send: call.Send})
-	if err != nil {
-		return err
-	}
-	tap := call.Up().Tap(uplinkDepth, media.DropOldest)
-	defer tap.Close()
+	defer w.tap.Close()
+	session.Report(w.counters)
 	ctx, end := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -51,46 +42,36 @@ func (c conversation) run(ctx context.Context, call *rtc.Call) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	talk, hush := context.WithCancel(ctx)
+	defer hush()
+	wg.Go(func() { w.follow(talk) })
+	wg.Go(func() { w.command(talk) })
+	wg.Go(func() { w.report(talk) })
+	return c.talk(ctx, w)
+}
+
+// talk is the conversation on a call that is connected.
+func (c conversation) talk(ctx context.Context, w *wire) error {
 	model, free := c.engines.forCall()
 	defer free()
-	box := &web.Postbox{Post: call.Post, Open: call.Open}
+	box := &web.Postbox{Post: w.call.Post, Open: w.call.Open}
 	box.Put(web.Greet(c.hello))
 	s := agent.Session{
 		Recognizer: c.engines.recognizer, Model: model, Voice: c.engines.voice,
 		Detector: c.engines.detector, Finisher: c.engines.finisher,
-		In:      up.Frames(call.Now, tap),
-		Out:     media.NewPlayout(media.SpeakRate, down.Write),
-		Input:   c.commands(call),
+		In:      w.up.Frames(w.call.Now, w.tap),
+		Out:     media.NewPlayout(media.SpeakRate, w.down.Write),
+		Input:   media.From(w.inputs),
 		Profile: c.profile,
 		Trace:   func(e agent.Event) { box.Put(web.Message(e)) },
-		Now:     call.Now,
+		Now:     w.call.Now,
 		Logger:  c.log,
 	}
-	err = s.Run(ctx)
-	leave, done := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
-	defer done()
+	err := s.Run(ctx)
 	if ctx.Err() == nil || errors.Is(err, web.ErrShutdown) || errors.Is(err, web.ErrDeleted) {
+		leave, done := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
+		defer done()
 		box.Flush(leave)
 	}
-	u, d := up.Stats(), down.Stats()
-	c.log.Info("call ended", "reason", err, "received", u, "sent", d, "tapDropped", tap.Dropped())
 	return err
-}
-
-// commands are the caller's messages. One that cannot be read is answered with what is wrong with it.
-func (c conversation) commands(call *rtc.Call) media.Source[agent.Input] {
-	return func(ctx context.Context) iter.Seq[agent.Input] {
-		return func(yield func(agent.Input) bool) {
-			for msg := range call.Messages()(ctx) {
-				in, err := web.ParseCommand(msg)
-				if err != nil {
-					call.Post(web.Complain(err))
-					continue
-				}
-				if !yield(in) {
-					return
-				}
-			}
-		}
-	}
 }

@@ -40,18 +40,24 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 		return err
 	}
 	defer endpoint.Close()
+	relays, err := c.openRelays(endpoint.Addr(), k)
+	if err != nil {
+		return err
+	}
+	defer relays.close()
 	limit := c.MaxSessions
 	if limit <= 0 {
 		limit = e.capacity
 	}
-	server := &web.Server{Endpoint: endpoint, MaxSessions: limit, Page: page.FS(), Logger: k.log}
+	server := &web.Server{Endpoint: endpoint, MaxSessions: limit, Page: page.FS(), Logger: k.log,
+		ICE: relays.servers, Origins: c.Origins, Listeners: c.Listeners}
 	server.Converse = func(ctx context.Context, s *web.Session) error {
 		id := s.ID
 		return conversation{
 			engines: e, profile: c.profile(),
 			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS},
 			log:   k.log.With(slog.String("call", id[:min(8, len(id))])),
-		}.run(ctx, s.Call)
+		}.run(ctx, s)
 	}
 	h := &http.Server{Handler: withStats(server.Handler()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, TLSConfig: cert,
 		ErrorLog: slog.NewLogLogger(k.log.Handler(), slog.LevelDebug)}
@@ -102,7 +108,8 @@ func (c *Cmd) endpoint(log *slog.Logger) (*rtc.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := rtc.Options{Addr: addr, Public: c.PublicIP, Loopback: true, Timeouts: rtc.Timeouts{Vanish: c.Vanish}, Logger: log}
+	o := rtc.Options{Addr: addr, Public: c.PublicIP, Loopback: true, TCP: c.TCP, Logger: log,
+		Timeouts: rtc.Timeouts{Connect: c.Connect, Vanish: c.Vanish, NoMedia: c.NoMedia, NotReceived: c.NotReceived}}
 	e, err := rtc.Listen(o)
 	if err != nil && auto {
 		o.Addr = strings.TrimSuffix(addr, strconv.Itoa(mediaPort)) + "0"
