@@ -18,17 +18,19 @@ import (
 	"parley/cmd/parley/call"
 	"parley/cmd/parley/doctor"
 	"parley/cmd/parley/models"
+	netverb "parley/cmd/parley/net"
 	"parley/cmd/parley/serve"
 )
 
 type cli struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags from this YAML file too: a flag's name is its key, a verb's flags stand under the verb. parley.yaml in the working folder is read if it is there."`
 
-	Serve  serve.Cmd  `cmd:"" help:"Answer callers: serve the page and hold conversations."`
-	Call   call.Cmd   `cmd:"" help:"Call a server without a page: say WAV files, keep what is heard, measure."`
-	Bench  bench.Cmd  `cmd:"" help:"Measure response times and cost."`
-	Models models.Cmd `cmd:"" help:"Fetch, list and check the models of the engines that run on this computer."`
-	Doctor doctor.Cmd `cmd:"" help:"Say what is missing for a conversation on this computer, and how to mend it."`
+	Serve  serve.Cmd   `cmd:"" help:"Answer callers: serve the page and hold conversations."`
+	Call   call.Cmd    `cmd:"" help:"Call a server without a page: say WAV files, keep what is heard, measure."`
+	Bench  bench.Cmd   `cmd:"" help:"Measure response times and cost."`
+	Net    netverb.Cmd `cmd:"" help:"Put a bad network between a browser and a running server."`
+	Models models.Cmd  `cmd:"" help:"Fetch, list and check the models of the engines that run on this computer."`
+	Doctor doctor.Cmd  `cmd:"" help:"Say what is missing for a conversation on this computer, and how to mend it."`
 }
 
 func main() {

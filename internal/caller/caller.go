@@ -6,6 +6,9 @@
 // deadlines, also of silence, from the moment the call is connected. It hears each packet as it arrives, without a
 // jitter buffer, and places its sound by RTP time.
 //
+// With a [netsim.Profile] all of it goes through a bad network in this process: the offer names no address of the caller, and
+// the answer is rewritten so that the caller sends to a relay.
+//
 // All times are since the call was connected. A packet is audible when its sound is above −45 dBFS; see [Audible].
 package caller
 
@@ -15,9 +18,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
+	"parley/internal/netsim"
 	"parley/media"
 	"parley/media/rtc"
 )
@@ -36,12 +41,16 @@ type Options struct {
 	Hear    func(at int64, pcm []int16)
 	Message func(m Message) // gets the server's messages, from another goroutine
 	Connect time.Duration   // how long the call may take to connect; 0: 15 s
+	Codecs  []media.Codec   // what is offered, in this order; empty: all
+	Net     *netsim.Profile // the network between the caller and the server; nil: this machine's own
+	Seed    uint64          // of Net: another one loses other packets
 	Logger  *slog.Logger    // nil: discard
 }
 
 // Caller is one call in progress. Its methods may be used by several goroutines, until Run's script returns.
 type Caller struct {
 	call      *rtc.Call
+	relay     *netsim.Relay // nil without Options.Net
 	connected time.Duration // on the call's own clock
 	log       record
 	mouth     *mouth
@@ -57,7 +66,7 @@ func Run(ctx context.Context, url string, o Options, script func(context.Context
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e, err := rtc.Listen(rtc.Options{Loopback: true, Timeouts: rtc.Timeouts{Connect: o.Connect}, Logger: o.Logger})
+	e, err := rtc.Listen(rtc.Options{Loopback: true, Codecs: o.Codecs, Timeouts: rtc.Timeouts{Connect: o.Connect}, Logger: o.Logger})
 	if err != nil {
 		return fmt.Errorf("prepare call: %w", err)
 	}
@@ -67,25 +76,55 @@ func Run(ctx context.Context, url string, o Options, script func(context.Context
 		return fmt.Errorf("prepare call: %w", err)
 	}
 	defer call.Close()
+	if o.Net != nil {
+		offer = netsim.Rewrite(offer, netip.AddrPort{}, netip.AddrPort{})
+	}
 	answer, err := post(ctx, o.Client, url, offer)
 	if err != nil {
 		return err
 	}
+	c := &Caller{call: call, session: answer.Session}
+	if answer.SDP, err = c.through(o, url, answer.SDP); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.leave()) }()
 	if err := call.Accept(answer.SDP); err != nil {
 		return fmt.Errorf("take the server's answer: %w", err)
 	}
-	c := &Caller{call: call, session: answer.Session}
 	if err := c.prepare(o); err != nil {
 		return err
 	}
 	return c.run(ctx, o, script)
 }
 
+// through puts the network, if there is one, before the server: it gives the answer that leads there.
+func (c *Caller) through(o Options, server, answer string) (string, error) {
+	if o.Net == nil {
+		return answer, nil
+	}
+	target, err := netsim.Target(answer, host(server))
+	if err != nil {
+		return "", err
+	}
+	if c.relay, err = netsim.Listen(netsim.Options{Profile: *o.Net, Seed: o.Seed, Target: target}); err != nil {
+		return "", err
+	}
+	return netsim.Rewrite(answer, target, c.relay.Addr()), nil
+}
+
+// leave closes the network.
+func (c *Caller) leave() error {
+	if c.relay == nil {
+		return nil
+	}
+	return c.relay.Close()
+}
+
 func (c *Caller) prepare(o Options) (err error) {
 	if c.mouth, err = newMouth(c.call); err != nil {
 		return err
 	}
-	c.ear, err = newEar(o.Hear)
+	c.ear, err = newEar(c.Codec(), o.Hear)
 	return err
 }
 
@@ -112,6 +151,12 @@ func (c *Caller) run(ctx context.Context, o Options, script func(context.Context
 
 // Now is the time since the call was connected.
 func (c *Caller) Now() time.Duration { return c.call.Now() - c.connected }
+
+// Relay is the network of Options.Net: it can be cut, moved and asked what it did. Nil without one.
+func (c *Caller) Relay() *netsim.Relay { return c.relay }
+
+// Codec is what the server chose.
+func (c *Caller) Codec() media.Codec { return c.call.Audio().Codec }
 
 // Session is the server's name for the call; empty if it gave none.
 func (c *Caller) Session() string { return c.session }

@@ -19,8 +19,10 @@ const (
 
 // ear decodes what arrives and places it by RTP time.
 type ear struct {
-	decoder *codec.OpusDecoder
-	each    func(at int64, pcm []int16)
+	decoder codec.Decoder
+	rate    int // of what it decodes
+	clock   time.Duration
+	wide    *widener
 	pcm     []int16
 
 	ssrc    uint32
@@ -30,12 +32,17 @@ type ear struct {
 	top     uint16        // highest sequence number
 }
 
-func newEar(each func(int64, []int16)) (*ear, error) {
-	dec, err := codec.NewOpusDecoder(Rate)
+func newEar(c media.Codec, each func(int64, []int16)) (*ear, error) {
+	rate := codec.Rate(c, Rate)
+	dec, err := codec.NewDecoder(c, rate)
 	if err != nil {
 		return nil, fmt.Errorf("prepare ear: %w", err)
 	}
-	return &ear{decoder: dec, each: each, pcm: make([]int16, Rate*120/1000)}, nil
+	e := &ear{decoder: dec, rate: rate, clock: time.Duration(c.Clock()), pcm: make([]int16, int(codec.MaxDuration/time.Millisecond)*rate/1000)}
+	if each != nil {
+		e.wide = newWidener(rate, each)
+	}
+	return e, nil
 }
 
 // listen hears until the call ends.
@@ -46,6 +53,7 @@ func (c *Caller) listen(up *media.Tap[media.Packet]) {
 		stats.Overrun = up.Dropped()
 		c.log.heard(heard, stats)
 	}
+	c.ear.wide.end()
 }
 
 // hear decodes one packet. A packet that is not audio is silent and counted.
@@ -56,16 +64,14 @@ func (e *ear) hear(p media.Packet) (Packet, Stats) {
 		stats.Invalid++
 	}
 	pcm := e.pcm[:n]
-	if e.each != nil && n > 0 {
-		e.each(max(0, int64(e.place)*Rate/int64(time.Second)), pcm)
-	}
-	return Packet{At: p.At, Place: e.place, Long: media.Samples(n, Rate), Level: loudest(pcm)}, stats
+	e.wide.hear(int64(e.place)*int64(e.rate)/int64(time.Second), pcm)
+	return Packet{At: p.At, Place: e.place, Long: media.Samples(n, e.rate), Level: loudest(pcm, e.rate/50)}, stats
 }
 
 // follow finds the packet's place from its timestamp, and the holes before it from its number.
 func (e *ear) follow(p media.Packet) (s Stats) {
 	s.Received = 1
-	place := e.place + time.Duration(int32(p.Time-e.time))*time.Second/media.ClockRate
+	place := e.place + time.Duration(int32(p.Time-e.time))*time.Second/e.clock
 	if slip := place - p.At; !e.started || p.SSRC != e.ssrc || slip > placeSlip || slip < -placeSlip {
 		if e.started {
 			s.Restarts = 1
@@ -85,9 +91,9 @@ func (e *ear) follow(p media.Packet) (s Stats) {
 }
 
 // loudest is the level of the loudest 20 ms.
-func loudest(pcm []int16) float64 {
+func loudest(pcm []int16, frame int) float64 {
 	level := wav.Level(nil)
-	for part := range slices.Chunk(pcm, frameSamples) {
+	for part := range slices.Chunk(pcm, frame) {
 		level = max(level, wav.Level(part))
 	}
 	return level

@@ -32,7 +32,7 @@ func TestEarFollows(t *testing.T) {
 		{"another stream", []in{{0, 7, 0, 1}, {50 * ms, 900, 77777, 2}}, []time.Duration{0, 50 * ms}, Stats{Received: 2, Restarts: 1}},
 		{"a jump of a minute", []in{{0, 7, 0, 1}, {20 * ms, 8, 60 * 48000, 1}}, []time.Duration{0, 20 * ms}, Stats{Received: 2, Restarts: 1}},
 	} {
-		e, err := newEar(nil)
+		e, err := newEar(media.Opus, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestEarHears(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[int64]int{}
-	e, err := newEar(func(at int64, pcm []int16) { got[at] += len(pcm) })
+	e, err := newEar(media.Opus, func(at int64, pcm []int16) { got[at] += len(pcm) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"parley/internal/wav"
 	"parley/media"
-	"parley/media/codec"
 	"parley/media/rtc"
 )
 
@@ -20,12 +19,13 @@ type Said struct{ First, Last time.Duration }
 
 // mouth sends a packet every 20 ms.
 type mouth struct {
-	encoder *codec.OpusEncoder
-	send    func(media.Packet)
-	floor   chan struct{} // held by the Say that speaks
+	voice voice
+	send  func(media.Packet)
+	floor chan struct{} // held by the Say that speaks, or the Press
 
 	mu   sync.Mutex
 	job  *job
+	key  *key
 	lose int // audible packets still to be lost
 }
 
@@ -37,11 +37,11 @@ type job struct {
 }
 
 func newMouth(call *rtc.Call) (*mouth, error) {
-	enc, err := codec.NewOpusEncoder(Rate, codec.EncoderOptions{Voice: true})
+	v, err := newVoice(call.Audio().Codec)
 	if err != nil {
-		return nil, fmt.Errorf("prepare voice: %w", err)
+		return nil, err
 	}
-	return &mouth{encoder: enc, send: call.Send, floor: make(chan struct{}, 1)}, nil
+	return &mouth{voice: v, send: call.Send, floor: make(chan struct{}, 1)}, nil
 }
 
 // Say speaks pcm and returns when its last packet has been sent. One at a time: a second waits. When ctx ends, what
@@ -124,11 +124,10 @@ func (c *Caller) speak(ctx context.Context, fail context.CancelCauseFunc) {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	frame := make([]int16, frameSamples)
-	var buf [codec.MaxPayload]byte
 	for n := 0; ; n++ {
 		j := m.take(frame)
 		level := wav.Level(frame)
-		size, err := m.encoder.Encode(frame, buf[:])
+		payload, err := m.voice.encode(frame)
 		if err != nil {
 			fail(fmt.Errorf("speak: %w", err))
 			return
@@ -141,9 +140,10 @@ func (c *Caller) speak(ctx context.Context, fail context.CancelCauseFunc) {
 			return
 		}
 		at := c.Now()
+		p := media.Packet{Seq: uint16(n), Time: m.voice.ticks(n), Marker: n == 0, Level: -1, Payload: payload}
+		m.dial(&p)
 		if !m.sent(j, at, level) {
-			m.send(media.Packet{Seq: uint16(n), Time: uint32(n) * media.ClockRate / 50, Marker: n == 0, Level: -1,
-				Payload: append([]byte(nil), buf[:size]...)})
+			m.send(p)
 		}
 		c.log.sent(Packet{At: at, Place: due.Sub(start), Long: media.FrameDuration, Level: level})
 	}

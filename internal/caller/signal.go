@@ -66,6 +66,19 @@ func post(ctx context.Context, client *http.Client, server, sdp string) (descrip
 	return answer, nil
 }
 
+// host is the host of a server's URL that offerURL takes.
+func host(server string) string {
+	to, err := offerURL(server)
+	if err != nil {
+		return ""
+	}
+	u, err := url.Parse(to)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 // offerURL is where to post. A server without a scheme is one that speaks plain HTTP.
 func offerURL(server string) (string, error) {
 	if !strings.Contains(server, "://") {

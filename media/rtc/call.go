@@ -24,6 +24,7 @@ var (
 	ErrNoMedia        = errors.New("the peer sends no audio")
 	ErrNotReceived    = errors.New("the peer does not receive our audio")
 	ErrHostile        = errors.New("the peer floods the call")
+	ErrStale          = errors.New("the ICE session is not the present one") // the caller's: it is to restart, or has
 )
 
 // Label is the name of the data channel. The side that offers opens it; any other channel is closed.
@@ -47,14 +48,18 @@ type Call struct {
 	up, down media.Relay[media.Packet]
 	controls media.Relay[media.Control]
 	signals  signals
-	claimed  atomic.Bool // the peer connection belongs to Run, or to a Close before it
 	count    counters
 	seen     sightings
+	talk     talk
+	flood    flood
 }
 
 // sightings are the times of the vitals, on the session clock.
 type sightings struct {
 	received, sent, reported atomic.Int64
+	heard                    atomic.Int64 // RTP or RTCP in
+	alive                    atomic.Int64
+	muted                    atomic.Int64 // when the peer, on hold, was last not expected to send
 }
 
 // signals are what pion's callbacks and other goroutines tell Run. Nothing ever waits to tell.
@@ -65,40 +70,53 @@ type signals struct {
 	tracks    chan incoming
 	ended     chan struct{} // closed by the first end
 	once      sync.Once
-	why       error // set before ended is closed
+	why       error       // set before ended is closed
+	claimed   atomic.Bool // the peer connection belongs to Run, or to a Close before it
+	paths     chan Path   // closed when Run ends
 }
 
 type counters struct {
 	received, sent, unsent   atomic.Uint64
 	messages, posts, ignored atomic.Uint64
 	loss                     atomic.Uint32 // in 256ths
+	rtt, jitter              atomic.Int64
 }
 
-// Stats are a call's counters. All but Loss only grow.
+// Stats are a call's counters. All but Loss, RTT and Jitter only grow.
 type Stats struct {
-	Received        uint64  // RTP packets in
-	Sent            uint64  // RTP packets out
-	Unsent          uint64  // given to Send while there was no connection
-	Loss            float64 // of what we send, as the peer last reported: 0 to 1
-	DroppedMessages uint64  // came faster than Messages was read
-	DroppedPosts    uint64  // refused by Post
-	Ignored         uint64  // messages that were not text or too long, and tracks beyond the bound
+	Received        uint64        // RTP packets in
+	Sent            uint64        // RTP packets out
+	Unsent          uint64        // given to Send while there was no connection
+	Loss            float64       // of what we send, as the peer last reported: 0 to 1
+	RTT             time.Duration // there and back on the network, as the peer's last report tells; zero: not known
+	Jitter          time.Duration // of what we send, as the peer last reported (RFC 3550, 6.4.1)
+	Dropped         uint64        // packets and messages beyond what a peer may send
+	DroppedMessages uint64        // came faster than Messages was read
+	DroppedPosts    uint64        // refused by Post
+	Ignored         uint64        // messages that were not text or too long, and tracks beyond the bound
 }
 
 func (e *Endpoint) newCall(api *webrtc.API) (*Call, error) {
 	c := &Call{
 		start: time.Now(), limits: e.limits, log: e.log, channel: newChannel(), out: outgoing{id: "audio"},
+		talk: talk{turn: make(chan struct{}, 1), begun: make(chan struct{})},
 		signals: signals{
 			connected: make(chan struct{}), changed: make(chan struct{}, 1),
-			tracks: make(chan incoming, 4), ended: make(chan struct{}),
+			tracks: make(chan incoming, 4), ended: make(chan struct{}), paths: make(chan Path, pathDepth),
 		},
 	}
-	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{e.cert}})
+	config := webrtc.Configuration{Certificates: []webrtc.Certificate{e.cert}}
+	if api == e.caller {
+		config.ICEServers, config.ICETransportPolicy = e.servers, e.policy
+	}
+	pc, err := api.NewPeerConnection(config)
 	if err != nil {
 		return nil, fmt.Errorf("make peer connection: %w", err)
 	}
 	c.pc = pc
 	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { c.look() })
+	begin := sync.OnceFunc(func() { close(c.talk.begun) })
+	pc.OnICEConnectionStateChange(func(webrtc.ICEConnectionState) { begin() })
 	pc.OnTrack(func(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 		select {
 		case c.signals.tracks <- incoming{t, r}:
@@ -150,11 +168,11 @@ func (c *Call) Controls() *media.Relay[media.Control] { return &c.controls }
 func (c *Call) Messages() media.Source[[]byte] { return media.From(c.channel.inbox) }
 
 // Send sends p at once, under its own sequence number, timestamp and marker; its time, SSRC and payload type
-// are those of the wire. A packet given before the call is connected, or after its end, is counted and
-// forgotten. There is no error: whether the peer is alive and receives is watched by Run. One caller at a
+// are those of the wire, but for the payload type of telephone-event, which stays. A packet given before the call is connected, while the peer has put it on hold, or
+// after its end, is counted and forgotten. There is no error: whether the peer is alive and receives is watched by Run. One caller at a
 // time.
 func (c *Call) Send(p media.Packet) {
-	if !c.signals.open.Load() {
+	if !c.signals.open.Load() || c.talk.deaf.Load() {
 		c.count.unsent.Add(1)
 		return
 	}
@@ -173,6 +191,7 @@ func (c *Call) Stats() Stats {
 	n := &c.count
 	return Stats{
 		Received: n.received.Load(), Sent: n.sent.Load(), Unsent: n.unsent.Load(), Loss: float64(n.loss.Load()) / 256,
+		RTT: time.Duration(n.rtt.Load()), Jitter: time.Duration(n.jitter.Load()), Dropped: c.flood.dropped.Load(),
 		DroppedMessages: n.messages.Load(), DroppedPosts: n.posts.Load(), Ignored: n.ignored.Load(),
 	}
 }
@@ -181,7 +200,7 @@ func (c *Call) Stats() Stats {
 // returns at once. It may be called more than once, and from any goroutine.
 func (c *Call) Close() {
 	c.end(ErrHangup)
-	if c.claimed.CompareAndSwap(false, true) {
+	if c.signals.claimed.CompareAndSwap(false, true) {
 		var none sync.WaitGroup
 		c.free(&none)
 	}

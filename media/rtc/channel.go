@@ -57,8 +57,8 @@ func (c *Call) adopt(dc *webrtc.DataChannel) {
 	})
 }
 
-// readMessages queues the channel's text messages until it is closed. What is not text is ignored; a
-// message over the limit closes the channel.
+// readMessages queues the channel's text messages until it is closed. What is not text is ignored, what is beyond the
+// bounds of a peer dropped; a message over the limit closes the channel.
 func (c *Call) readMessages(o opened) {
 	defer c.channel.out.Store(nil)
 	buf := make([]byte, messageLimit)
@@ -71,6 +71,14 @@ func (c *Call) readMessages(o opened) {
 			}
 			_ = o.raw.Close() // it is over either way
 			return
+		}
+		take, hostile := c.flood.message(c.Now(), n)
+		if hostile != nil {
+			c.end(hostile)
+			return
+		}
+		if !take {
+			continue
 		}
 		if !text {
 			c.count.ignored.Add(1)

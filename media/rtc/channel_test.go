@@ -80,8 +80,12 @@ func TestHostileMessages(t *testing.T) {
 			t.Errorf("%d posted, %d refused", posted, n)
 		}
 		eventually(t, "all there", func() bool {
-			return int(in.Stats().DroppedMessages) == posted-inboxDepth
+			n := in.Stats()
+			return int(n.DroppedMessages+n.Dropped) == posted-inboxDepth
 		})
+		if n := in.Stats().Dropped; int(n) > 1+posted-int(messageBounds.items.burst) { // one came before
+			t.Errorf("%d of %d messages were beyond the bounds", n, posted)
+		}
 	})
 	t.Run("many channels", func(t *testing.T) {
 		in, out := channels(t)

@@ -3,26 +3,60 @@ package rtc
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pion/sdp/v3"
+
+	"parley/media"
 )
 
-// The bounds of an offer: far above what browsers send.
+// The bounds of a description: far above what browsers send.
 const (
 	maxDescription = 64 << 10
 	maxLines       = 16
 	maxCandidates  = 64
 )
 
-// audioLine is the one audio line of a description that a call uses.
+// The directions of a media line, as the side that describes it sees them.
+const (
+	bothWays = "sendrecv"
+	sends    = "sendonly"
+	takes    = "recvonly"
+	held     = "inactive"
+)
+
+// mirrored is the direction of the answer to an offer of this direction.
+var mirrored = map[string]string{bothWays: bothWays, sends: takes, takes: sends, held: held}
+
+// audioLine is the one audio line of a description that a call uses, and what goes with it.
 type audioLine struct {
-	mid     string
-	passive bool // the offering side wants to wait for the DTLS handshake
+	mid         string
+	direction   string
+	passive     bool // the offering side wants to wait for the DTLS handshake
+	audio       Audio
+	fingerprint string // of the peer's certificate
+	ice         credentials
+	mids        []string // of all lines
+	text        string   // the description as pion gets it: see narrow
 }
 
-// checkOffer finds the audio line of an offer, or says why it cannot become a call. It starts nothing.
+// credentials are those of one side of an ICE session.
+type credentials struct{ ufrag, pwd string }
+
+// checkOffer finds the audio line of a first offer, or says why it cannot become a call. It starts nothing.
 func checkOffer(offer string) (audioLine, error) {
+	l, err := readOffer(offer)
+	if err != nil {
+		return audioLine{}, err
+	}
+	if l.direction != bothWays {
+		return audioLine{}, fmt.Errorf("%w: its audio is %s; a call needs both directions: add a microphone track "+
+			"with direction sendrecv before making the offer", ErrOffer, l.direction)
+	}
+	return l, nil
+}
+
+// readOffer finds the audio line of an offer, of whatever direction; in a call, with only its codec.
+func readOffer(offer string, only ...media.Codec) (audioLine, error) {
 	d, err := parse(offer)
 	if err != nil {
 		return audioLine{}, fmt.Errorf("%w: %s", ErrOffer, err)
@@ -31,34 +65,51 @@ func checkOffer(offer string) (audioLine, error) {
 	if m == nil {
 		return audioLine{}, fmt.Errorf("%w: it has no audio; add a microphone track before making the offer", ErrOffer)
 	}
-	_, only := m.Attribute("bundle-only")
-	if m.MediaName.Port.Value == 0 && !only {
+	_, bundled := m.Attribute("bundle-only")
+	if m.MediaName.Port.Value == 0 && !bundled {
 		return audioLine{}, fmt.Errorf("%w: its first audio line is disabled (port 0)", ErrOffer)
 	}
-	if !hasOpus(m) {
-		return audioLine{}, fmt.Errorf("%w: it offers no Opus audio, the only codec spoken here; offer opus/48000/2", ErrOffer)
-	}
-	if dir := direction(d, m); dir != "sendrecv" {
-		return audioLine{}, fmt.Errorf("%w: its audio is %s; a call needs both directions: add a microphone track "+
-			"with direction sendrecv before making the offer", ErrOffer, dir)
-	}
-	mid, _ := m.Attribute(sdp.AttrKeyMID)
-	if mid == "" {
+	if mid, _ := m.Attribute(sdp.AttrKeyMID); mid == "" {
 		return audioLine{}, fmt.Errorf("%w: its audio line has no a=mid", ErrOffer)
 	}
-	setup, ok := m.Attribute(sdp.AttrKeyConnectionSetup)
-	if !ok {
-		setup, _ = d.Attribute(sdp.AttrKeyConnectionSetup)
+	l, err := readLine(d, m, only...)
+	if err != nil {
+		return audioLine{}, fmt.Errorf("%w: %s", ErrOffer, err)
 	}
-	return audioLine{mid: mid, passive: setup == sdp.ConnectionRolePassive.String()}, nil
+	return l, nil
+}
+
+// readLine takes in what a description says of its audio line m.
+func readLine(d *sdp.SessionDescription, m *sdp.MediaDescription, only ...media.Codec) (audioLine, error) {
+	audio, ok := pick(m, only...)
+	if !ok && len(only) > 0 {
+		return audioLine{}, fmt.Errorf("its audio is without %s: the codec stays for the length of a call", only[0])
+	}
+	if !ok {
+		return audioLine{}, fmt.Errorf("its audio has no codec that is spoken here: one of opus/48000/2, G722, PCMU, PCMA")
+	}
+	setup, _ := attribute(d, m, sdp.AttrKeyConnectionSetup)
+	fingerprint, _ := attribute(d, m, "fingerprint")
+	l := audioLine{
+		direction: direction(d, m), passive: setup == sdp.ConnectionRolePassive.String(),
+		audio: audio, fingerprint: fingerprint, ice: iceOf(d),
+	}
+	l.mid, _ = m.Attribute(sdp.AttrKeyMID)
+	for _, o := range d.MediaDescriptions {
+		mid, _ := o.Attribute(sdp.AttrKeyMID)
+		l.mids = append(l.mids, mid)
+	}
+	text, err := narrow(d, m, audio)
+	l.text = text
+	return l, err
 }
 
 // checkAnswer makes sure that an answer's audio line is alive in both directions; mid may be empty for the
 // first one.
-func checkAnswer(answer, mid string) error {
+func checkAnswer(answer, mid string) (audioLine, error) {
 	d, err := parse(answer)
 	if err != nil {
-		return err
+		return audioLine{}, err
 	}
 	m := firstAudio(d)
 	for _, o := range d.MediaDescriptions {
@@ -66,15 +117,17 @@ func checkAnswer(answer, mid string) error {
 			m = o
 		}
 	}
-	switch {
-	case m == nil || m.MediaName.Port.Value == 0:
-		return fmt.Errorf("the answer has no audio")
-	case !hasOpus(m):
-		return fmt.Errorf("the answer's audio is not Opus")
-	case direction(d, m) != "sendrecv":
-		return fmt.Errorf("the answer's audio is %s: a call that only one side hears", direction(d, m))
+	if m == nil || m.MediaName.Port.Value == 0 {
+		return audioLine{}, fmt.Errorf("the answer has no audio")
 	}
-	return nil
+	l, err := readLine(d, m)
+	if err != nil {
+		return audioLine{}, fmt.Errorf("the answer: %w", err)
+	}
+	if l.direction != bothWays {
+		return audioLine{}, fmt.Errorf("the answer's audio is %s: a call that only one side hears", l.direction)
+	}
+	return l, nil
 }
 
 func parse(text string) (*sdp.SessionDescription, error) {
@@ -110,29 +163,36 @@ func firstAudio(d *sdp.SessionDescription) *sdp.MediaDescription {
 	return d.MediaDescriptions[i]
 }
 
-// hasOpus is whether one of the line's own formats is mapped to Opus.
-func hasOpus(m *sdp.MediaDescription) bool {
-	for _, a := range m.Attributes {
-		if a.Key != "rtpmap" {
-			continue
-		}
-		pt, codec, _ := strings.Cut(a.Value, " ")
-		if strings.EqualFold(codec, "opus/48000/2") && slices.Contains(m.MediaName.Formats, pt) {
-			return true
+// attribute is the media line's own, else the session's.
+func attribute(d *sdp.SessionDescription, m *sdp.MediaDescription, key string) (string, bool) {
+	if v, ok := m.Attribute(key); ok {
+		return v, true
+	}
+	return d.Attribute(key)
+}
+
+// iceOf is who describes in ICE: told for the session, or by the first line that does.
+func iceOf(d *sdp.SessionDescription) credentials {
+	var c credentials
+	c.ufrag, _ = d.Attribute("ice-ufrag")
+	c.pwd, _ = d.Attribute("ice-pwd")
+	for _, m := range d.MediaDescriptions {
+		if c.ufrag == "" {
+			c.ufrag, _ = m.Attribute("ice-ufrag")
+			c.pwd, _ = m.Attribute("ice-pwd")
 		}
 	}
-	return false
+	return c
 }
 
 // direction of a media line: its own attribute, else the session's, else sendrecv (RFC 8866, 6.7).
 func direction(d *sdp.SessionDescription, m *sdp.MediaDescription) string {
 	for _, attributes := range [][]sdp.Attribute{m.Attributes, d.Attributes} {
 		for _, a := range attributes {
-			switch a.Key {
-			case "sendrecv", "sendonly", "recvonly", "inactive":
+			if _, ok := mirrored[a.Key]; ok {
 				return a.Key
 			}
 		}
 	}
-	return "sendrecv"
+	return bothWays
 }

@@ -58,6 +58,9 @@ func TestAnswer(t *testing.T) {
 	without := func(line string) string {
 		return regexp.MustCompile(`(?m)^`+line+`.*\r\n`).ReplaceAllString(call, "")
 	}
+	formats := func(s, list string) string {
+		return regexp.MustCompile(`SAVPF [0-9 ]*`).ReplaceAllString(s, "SAVPF "+list)
+	}
 	both := func(pc *webrtc.PeerConnection) {
 		with(video, sendrecv)(pc)
 		with(audio, sendrecv)(pc)
@@ -84,8 +87,8 @@ func TestAnswer(t *testing.T) {
 		{"disabled", edit("m=audio 9", "m=audio 0"), nil, "disabled"},
 		{"video only", peerOffer(t, with(video, sendrecv)), nil, "no audio"},
 		{"no lines", "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", nil, "no audio"},
-		{"unknown codec only", edit("opus/48000/2", "speex/16000/1"), nil, "no Opus"},
-		{"Opus mapped but not offered", edit("SAVPF 111", "SAVPF 120"), nil, "no Opus"},
+		{"unknown codec only", formats(edit("opus/48000/2", "speex/16000/1"), "111"), nil, "no codec"},
+		{"Opus mapped but not offered", formats(call, "120"), nil, "no codec"},
 		{"no mid", without("a=mid"), nil, "mid"},
 		{"no fingerprint", without("a=fingerprint"), nil, "fingerprint"},
 		{"no ICE password", without("a=ice-pwd"), nil, "ice-pwd"},
@@ -196,7 +199,7 @@ func TestAccept(t *testing.T) {
 	for _, c := range []struct{ name, old, new, says string }{
 		{"half", "a=sendrecv", "a=recvonly", "only one side hears"},
 		{"rejected", "m=audio 9", "m=audio 0", "no audio"},
-		{"other codec", "opus/48000/2", "PCMU/8000", "not Opus"},
+		{"other codec", "opus/48000/2", "speex/16000", "no codec"},
 		{"no fingerprint", "a=fingerprint", "a=x", "fingerprint"},
 		{"no SDP", "v=0", "hello", "cannot be read"},
 	} {
@@ -234,7 +237,7 @@ func FuzzCheckOffer(f *testing.F) {
 		case err == nil && line.mid == "":
 			t.Error("a line without mid")
 		case err == nil:
-			if err := checkAnswer(offer, line.mid); err != nil && !strings.Contains(offer, "bundle-only") {
+			if _, err := checkAnswer(offer, line.mid); err != nil && !strings.Contains(offer, "bundle-only") {
 				t.Errorf("an offer that would be no answer: %v", err)
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"parley/media"
 )
 
 // Options configure an Endpoint. The zero value can offer calls but not answer them.
@@ -24,6 +26,17 @@ type Options struct {
 	Public []netip.Addr
 	// Loopback offers this machine's loopback addresses too, and accepts a caller's.
 	Loopback bool
+	// TCP takes ICE over TCP too, on the same port number, for callers whose network lets no UDP out.
+	TCP bool
+	// Codecs are what a caller offers, in this order; empty: all. An answer takes Opus if it is offered, else the
+	// first of the offer that is spoken.
+	Codecs []media.Codec
+	// Servers are a caller's STUN and TURN servers, and RelayOnly has it use the latter alone.
+	Servers   []ICEServer
+	RelayOnly bool
+	// Network is a caller's: "udp", also if empty, or "tcp" for a connection by TCP alone, to a peer that takes it.
+	Network string
+
 	Timeouts Timeouts
 	Logger   *slog.Logger // nil: discard
 	// Levels are the least levels at which pion's log scopes ("ice", "dtls", "pc", "sctp", …) are heard.
@@ -31,12 +44,19 @@ type Options struct {
 	Levels map[string]slog.Level
 }
 
-// Timeouts say after how long a call is over. A zero field has the default.
+// ICEServer is a STUN or TURN server, as WebRTC describes it.
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// Timeouts say after how long a call is over. A zero field has the default; others are 100 ms to 10 minutes.
 type Timeouts struct {
 	// Connect is from the making of the call until it is connected, whatever state it hangs in: 15 s.
 	Connect time.Duration
-	// Vanish is from the last sign of life on the network until the call is given up: 15 s. A peer that
-	// returns before that goes on as if nothing had been.
+	// Vanish is from the last sign of life, on the network or by Call.Alive, until the call is given up: 15 s. A
+	// peer that returns before that goes on as if nothing had been.
 	Vanish time.Duration
 	// NoMedia is how long a connected peer may send no RTP at all: 30 s. Muted browsers send, and a sender
 	// that is silent by discontinuous transmission sends at least every 400 ms.
@@ -46,21 +66,28 @@ type Timeouts struct {
 	NotReceived time.Duration
 }
 
-func (t Timeouts) orDefault() Timeouts {
+// The bounds of a timeout: below, the network's ordinary jitter ends calls; above, it frees nothing.
+const leastTimeout, mostTimeout = 100 * time.Millisecond, 10 * time.Minute
+
+func (t Timeouts) orDefault() (Timeouts, error) {
 	for _, f := range []struct {
-		d *time.Duration
-		v time.Duration
+		name string
+		d    *time.Duration
+		v    time.Duration
 	}{
-		{&t.Connect, 15 * time.Second},
-		{&t.Vanish, 15 * time.Second},
-		{&t.NoMedia, 30 * time.Second},
-		{&t.NotReceived, 15 * time.Second},
+		{"Connect", &t.Connect, 15 * time.Second},
+		{"Vanish", &t.Vanish, 15 * time.Second},
+		{"NoMedia", &t.NoMedia, 30 * time.Second},
+		{"NotReceived", &t.NotReceived, 15 * time.Second},
 	} {
-		if *f.d <= 0 {
+		switch {
+		case *f.d == 0:
 			*f.d = f.v
+		case *f.d < leastTimeout || *f.d > mostTimeout:
+			return t, fmt.Errorf("time out %s after %v: give %v to %v, or zero for %v", f.name, *f.d, leastTimeout, mostTimeout, f.v)
 		}
 	}
-	return t
+	return t, nil
 }
 
 // Endpoint makes calls. All answered calls share its UDP port and every call its certificate; a call that it
@@ -73,6 +100,8 @@ type Endpoint struct {
 	passive *webrtc.API // answers, waits for the DTLS handshake
 	active  *webrtc.API // answers, begins the DTLS handshake
 	caller  *webrtc.API // offers
+	servers []webrtc.ICEServer
+	policy  webrtc.ICETransportPolicy
 }
 
 // Listen opens the port and makes the certificate. The endpoint is freed by Close.
@@ -80,6 +109,10 @@ func Listen(o Options) (*Endpoint, error) {
 	log := o.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
+	}
+	limits, err := o.Timeouts.orDefault()
+	if err != nil {
+		return nil, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -89,7 +122,7 @@ func Listen(o Options) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
-	e := &Endpoint{limits: o.Timeouts.orDefault(), log: log, cert: *cert}
+	e := &Endpoint{limits: limits, log: log, cert: *cert}
 	logs := scopes{log: log, levels: o.Levels}
 	if e.port, err = listen(o, logs); err != nil {
 		return nil, err
@@ -127,7 +160,7 @@ func (e *Endpoint) Answer(ctx context.Context, offer string) (*Call, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	answer, err := c.answer(ctx, offer, line.mid)
+	answer, err := c.answer(ctx, line, nil)
 	if err != nil {
 		c.Close()
 		return nil, "", err

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,19 +12,11 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/sdp/v3"
+	"github.com/pion/stun/v4"
 	"github.com/pion/webrtc/v4"
 
 	"parley/media"
 )
-
-// opus is the one codec of a call.
-var opus = webrtc.RTPCodecParameters{
-	RTPCodecCapability: webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: media.ClockRate, Channels: 2,
-		SDPFmtpLine: "minptime=10;useinbandfec=1",
-	},
-	PayloadType: 111,
-}
 
 // The bounds of what a peer may make us hold.
 const (
@@ -37,24 +30,64 @@ const (
 func (e *Endpoint) engines(o Options, logs scopes) error {
 	var err error
 	if e.port.mux != nil {
-		if e.passive, err = e.engine(o, logs, e.answering(o, webrtc.DTLSRoleServer)); err != nil {
+		if e.passive, err = e.engine(o, logs, spoken, e.answering(o, webrtc.DTLSRoleServer)); err != nil {
 			return err
 		}
-		if e.active, err = e.engine(o, logs, e.answering(o, webrtc.DTLSRoleClient)); err != nil {
+		if e.active, err = e.engine(o, logs, spoken, e.answering(o, webrtc.DTLSRoleClient)); err != nil {
 			return err
 		}
 	}
-	e.caller, err = e.engine(o, logs, func(s *webrtc.SettingEngine) error {
+	if e.servers, err = serversOf(o); err != nil {
+		return err
+	}
+	codecs, err := offerable(o.Codecs)
+	if err != nil {
+		return err
+	}
+	e.caller, err = e.engine(o, logs, codecs, func(s *webrtc.SettingEngine) error {
 		s.SetPrflxAcceptanceMinWait(0) // take the first pair that works
+		if o.RelayOnly {
+			e.policy = webrtc.ICETransportPolicyRelay
+			s.SetRelayAcceptanceMinWait(0) // no better pair can come
+		}
+		switch o.Network {
+		case "", "udp":
+		case "tcp":
+			s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
+		default:
+			return fmt.Errorf("call by network %q: give udp or tcp", o.Network)
+		}
 		return nil
 	})
 	return err
 }
 
+func serversOf(o Options) (out []webrtc.ICEServer, err error) {
+	if o.RelayOnly && len(o.Servers) == 0 {
+		return nil, errors.New("call by a relay only: name a TURN server")
+	}
+	for _, s := range o.Servers {
+		if len(s.URLs) == 0 {
+			return nil, errors.New("use an ICE server: it has no URL")
+		}
+		for _, u := range s.URLs {
+			if _, err := stun.ParseURI(u); err != nil {
+				return nil, fmt.Errorf("use ICE server %q: %w", u, err)
+			}
+		}
+		out = append(out, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	return out, nil
+}
+
 // answering is what differs for answered calls: they share the port and have a fixed role.
 func (e *Endpoint) answering(o Options, r webrtc.DTLSRole) func(*webrtc.SettingEngine) error {
 	return func(s *webrtc.SettingEngine) error {
-		s.SetICEUDPMux(e.port.mux)
+		s.SetICEUDPMux(lossyMux{e.port.mux})
+		if e.port.streams != nil {
+			s.SetICETCPMux(e.port.streams)
+			s.SetNetworkTypes(append(e.networks(o), webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6))
+		}
 		if len(o.Public) > 0 {
 			rule := webrtc.ICEAddressRewriteRule{AsCandidateType: webrtc.ICECandidateTypeHost}
 			for _, a := range o.Public {
@@ -71,14 +104,14 @@ func (e *Endpoint) answering(o Options, r webrtc.DTLSRole) func(*webrtc.SettingE
 	}
 }
 
-func (e *Endpoint) engine(o Options, logs scopes, more func(*webrtc.SettingEngine) error) (*webrtc.API, error) {
+func (e *Endpoint) engine(o Options, logs scopes, codecs []media.Codec, more func(*webrtc.SettingEngine) error) (*webrtc.API, error) {
 	s := e.settings(o, logs)
 	if err := more(&s); err != nil {
 		return nil, err
 	}
 	var m webrtc.MediaEngine
-	if err := m.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
-		return nil, fmt.Errorf("register Opus: %w", err)
+	if err := register(&m, codecs); err != nil {
+		return nil, err
 	}
 	// Not sdes:mid: with it registered, a track whose SSRC the offer does not tell is taken for simulcast,
 	// and refused for want of a stream id. Without it, the track is found by its payload type.
@@ -105,16 +138,11 @@ func (e *Endpoint) settings(o Options, logs scopes) webrtc.SettingEngine {
 	s.DetachDataChannels()
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetIncludeLoopbackCandidate(o.Loopback)
-	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4}
-	if a := e.port.addr.Addr(); a.Is6() || wants6(o.Addr) {
-		types = append(types, webrtc.NetworkTypeUDP6)
-	}
-	s.SetNetworkTypes(types)
+	s.SetNetworkTypes(e.networks(o))
 	s.SetRemoteIPFilter(func(ip net.IP) bool { return reachable(ip, o.Loopback) })
 
-	// The network's silence is noticed after a third of Vanish; when the call is over is ours to say.
-	disconnected := e.limits.Vanish / 3
-	s.SetICETimeouts(disconnected, 0, min(disconnected/2, 2*time.Second))
+	// The agent only notices the network's silence; when the call is over is ours to say.
+	s.SetICETimeouts(e.limits.notice(), 0, e.limits.notice()*2/5)
 	s.SetDTLSConnectContextMaker(func() (context.Context, func()) {
 		return context.WithTimeout(context.Background(), e.limits.Connect)
 	})
@@ -124,6 +152,14 @@ func (e *Endpoint) settings(o Options, logs scopes) webrtc.SettingEngine {
 	s.SetSCTPMaxReceiveBufferSize(sctpWindow)
 	s.SetSCTPMaxMessageSize(messageLimit)
 	return s
+}
+
+func (e *Endpoint) networks(o Options) []webrtc.NetworkType {
+	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4}
+	if e.port.addr.Addr().Is6() || wants6(o.Addr) {
+		types = append(types, webrtc.NetworkTypeUDP6)
+	}
+	return types
 }
 
 // wants6 is whether addr names the unspecified IPv6 address.

@@ -13,18 +13,19 @@ import (
 // socket, so that one burst of a hundred calls must fit.
 const socketBuffer = 4 << 20
 
-// port is one UDP port number, open on each address that callers may use: a socket on the unspecified
+// port is one port number, open for UDP, and TCP if asked for, on each address that callers may use: a socket on the unspecified
 // address would answer from whichever address the kernel picks.
 type port struct {
-	addr netip.AddrPort
-	mux  *ice.MultiUDPMuxDefault // nil: no port
+	addr    netip.AddrPort
+	mux     *ice.MultiUDPMuxDefault // nil: no port
+	streams streams                 // nil: no TCP
 }
 
 func (p *port) close() error {
 	if p == nil || p.mux == nil {
 		return nil
 	}
-	return p.mux.Close()
+	return errors.Join(p.mux.Close(), p.streams.Close())
 }
 
 func listen(o Options, logs scopes) (*port, error) {
@@ -41,7 +42,7 @@ func listen(o Options, logs scopes) (*port, error) {
 			return nil, fmt.Errorf("listen on %q: %w", o.Addr, err)
 		}
 	}
-	conns, err := openAll(hosts, want.Port)
+	conns, listeners, err := openAll(hosts, want.Port, o.TCP)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", o.Addr, err)
 	}
@@ -52,9 +53,12 @@ func listen(o Options, logs scopes) (*port, error) {
 	}
 	muxes := make([]ice.UDPMux, len(conns))
 	for i, c := range conns {
-		muxes[i] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: logs.NewLogger("mux")})
+		muxes[i] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: &batched{UDPConn: c.(*net.UDPConn)}, Logger: logs.NewLogger("mux")})
 	}
 	p.mux = ice.NewMultiUDPMuxDefault(muxes...)
+	if o.TCP {
+		p.streams = serve(listeners, logs)
+	}
 	return p, nil
 }
 
@@ -83,34 +87,48 @@ func localAddrs(loopback, v6 bool) ([]netip.Addr, error) {
 	return out, nil
 }
 
-// openAll opens one socket a host, all with one port number. When the number is ours to choose, one that is
-// taken on some host is given up for another.
-func openAll(hosts []netip.Addr, number int) ([]net.PacketConn, error) {
+// openAll opens one socket a host, and with tcp one listener, all with one port number. When the number is ours to
+// choose, one that is taken on some host is given up for another.
+func openAll(hosts []netip.Addr, number int, tcp bool) (conns []net.PacketConn, listeners []net.Listener, err error) {
 	const tries = 8
-	var err error
 	for range tries {
-		var conns []net.PacketConn
-		if conns, err = open(hosts, number); err == nil || number != 0 {
-			return conns, err
+		conns, listeners, err = open(hosts, number, tcp)
+		if err == nil || number != 0 {
+			break
 		}
 	}
-	return nil, err
+	return conns, listeners, err
 }
 
-func open(hosts []netip.Addr, number int) ([]net.PacketConn, error) {
-	var conns []net.PacketConn
+func open(hosts []netip.Addr, number int, tcp bool) (conns []net.PacketConn, listeners []net.Listener, err error) {
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, c := range conns {
+			err = errors.Join(err, c.Close())
+		}
+		for _, l := range listeners {
+			err = errors.Join(err, l.Close())
+		}
+	}()
 	for _, h := range hosts {
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(h, uint16(number))))
 		if err != nil {
-			for _, c := range conns {
-				err = errors.Join(err, c.Close())
-			}
-			return nil, err
+			return conns, listeners, err
 		}
+		conns = append(conns, c)
 		_ = c.SetReadBuffer(socketBuffer)  // a smaller buffer works too
 		_ = c.SetWriteBuffer(socketBuffer) // likewise
 		number = c.LocalAddr().(*net.UDPAddr).Port
-		conns = append(conns, c)
+		if !tcp {
+			continue
+		}
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(h, uint16(number))))
+		if err != nil {
+			return conns, listeners, err
+		}
+		listeners = append(listeners, l)
 	}
-	return conns, nil
+	return conns, listeners, nil
 }

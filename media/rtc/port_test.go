@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestListen(t *testing.T) {
@@ -13,6 +14,11 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	stream, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
 	for _, c := range []struct {
 		name string
 		o    Options
@@ -27,6 +33,16 @@ func TestListen(t *testing.T) {
 		{"not an address", Options{Addr: "nonsense"}, "", "nonsense"},
 		{"taken", Options{Addr: taken.LocalAddr().String()}, "", "in use"},
 		{"not ours", Options{Addr: "192.0.2.1:0"}, "", "192.0.2.1"},
+		{"with TCP", Options{Addr: "127.0.0.1:0", Loopback: true, TCP: true}, "127.0.0.1", ""},
+		{"TCP everywhere", Options{Addr: ":0", Loopback: true, TCP: true}, "0.0.0.0", ""},
+		{"TCP is taken", Options{Addr: stream.Addr().String(), TCP: true}, "", "in use"},
+		{"short timeout", Options{Timeouts: Timeouts{Vanish: time.Millisecond}}, "", "Vanish"},
+		{"long timeout", Options{Timeouts: Timeouts{NoMedia: time.Hour}}, "", "NoMedia"},
+		{"timeout before now", Options{Timeouts: Timeouts{Connect: -1}}, "", "Connect"},
+		{"relay without a server", Options{RelayOnly: true}, "", "TURN"},
+		{"server without a name", Options{Servers: []ICEServer{{}}}, "", "URL"},
+		{"not a server", Options{Servers: []ICEServer{{URLs: []string{"http://192.0.2.1"}}}}, "", "http"},
+		{"no such network", Options{Network: "carrier pigeon"}, "", "pigeon"},
 		{"bad public address", Options{Addr: "127.0.0.1:0", Public: []netip.Addr{{}}}, "", "public"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

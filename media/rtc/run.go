@@ -14,7 +14,7 @@ import (
 // ErrNeverConnected, ErrVanished, ErrNoMedia, ErrNotReceived, ErrHostile or the cause of ctx. It returns
 // within seconds of ctx's end, usually in milliseconds. Call it once.
 func (c *Call) Run(ctx context.Context) error {
-	if !c.claimed.CompareAndSwap(false, true) {
+	if !c.signals.claimed.CompareAndSwap(false, true) {
 		return ErrHangup
 	}
 	var readers sync.WaitGroup
@@ -28,15 +28,23 @@ func (c *Call) Run(ctx context.Context) error {
 // watch is the loop of Run. It starts the readers as the peer's tracks and channel come.
 func (c *Call) watch(ctx context.Context, readers *sync.WaitGroup) error {
 	w := watch{limits: c.limits}
+	var since time.Duration // of the path's loss
 	tick := time.NewTicker(w.limits.tick())
 	defer tick.Stop()
 	for {
-		warn, err := w.step(c.Now(), c.vitals())
+		now := c.Now()
+		event, err := w.step(now, c.vitals(now))
 		if err != nil {
 			return err
 		}
-		if warn {
+		switch event {
+		case unheard:
 			c.log.Warn("no receiver reports: does the peer hear us?")
+		case lost:
+			since = last(&c.seen.heard)
+			c.tell(Path{At: now, Since: since})
+		case back:
+			c.tell(Path{At: now, Up: true, Since: since})
 		}
 		if w.connected && c.signals.open.CompareAndSwap(false, true) {
 			close(c.signals.connected)
@@ -63,8 +71,14 @@ func (t Timeouts) tick() time.Duration {
 	return max(10*time.Millisecond, min(least/8, time.Second))
 }
 
-func (c *Call) vitals() vitals {
-	v := vitals{received: last(&c.seen.received), sent: last(&c.seen.sent), reported: last(&c.seen.reported)}
+func (c *Call) vitals(now time.Duration) vitals {
+	if c.talk.mute.Load() {
+		c.seen.muted.Store(int64(now))
+	}
+	v := vitals{
+		received: max(last(&c.seen.received), last(&c.seen.muted)), sent: last(&c.seen.sent),
+		reported: last(&c.seen.reported), alive: last(&c.seen.alive),
+	}
 	switch c.pc.ConnectionState() {
 	case webrtc.PeerConnectionStateConnected:
 		v.peer = up
@@ -78,13 +92,14 @@ func (c *Call) vitals() vitals {
 	return v
 }
 
-// free closes the peer connection, which ends the readers, and then the streams. Closing sends the peer a
-// goodbye. Should pion hang, it is left behind with a line in the log rather than holding up the caller.
+// free closes the peer connection, which ends the readers, and then the streams. A negotiation that goes on is let
+// end, which it does because the call has, and none begins after it. Closing sends the peer a goodbye. Should pion hang, it is left behind with a line in the log rather than holding up the caller.
 func (c *Call) free(readers *sync.WaitGroup) {
 	c.signals.open.Store(false)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		c.talk.turn <- struct{}{}
 		if err := c.pc.GracefulClose(); err != nil {
 			c.log.Debug("close peer connection", slog.Any("err", err))
 		}
@@ -101,4 +116,5 @@ func (c *Call) free(readers *sync.WaitGroup) {
 	c.up.Close()
 	c.down.Close()
 	c.controls.Close()
+	close(c.signals.paths)
 }

@@ -29,6 +29,7 @@ func TestTimers(t *testing.T) {
 			}
 			break
 		}
+		eventually(t, "round trip", func() bool { s := in.Stats(); return s.RTT > 0 && s.RTT < time.Second && s.Jitter < time.Second })
 		select {
 		case err := <-in.end:
 			t.Fatalf("ended with %v while reports come", err)

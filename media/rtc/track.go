@@ -3,6 +3,7 @@ package rtc
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,25 +20,32 @@ import (
 // packets: only SSRC and payload type are what was negotiated.
 type outgoing struct {
 	id     string
-	wire   atomic.Pointer[wire] // nil until negotiated and after the end
-	header rtp.Header           // of the one caller of write
+	audio  atomic.Pointer[Audio] // what to send; set before it is negotiated
+	wire   atomic.Pointer[wire]  // nil until negotiated and after the end
+	header rtp.Header            // of the one caller of write
 }
 
 type wire struct {
 	out  webrtc.TrackLocalWriter
 	ssrc uint32
-	pt   uint8
+	as   Audio
 }
 
 // Bind implements webrtc.TrackLocal.
 func (o *outgoing) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	for _, p := range c.CodecParameters() {
-		if strings.EqualFold(p.MimeType, webrtc.MimeTypeOpus) {
-			o.wire.Store(&wire{out: c.WriteStream(), ssrc: uint32(c.SSRC()), pt: uint8(p.PayloadType)})
-			return p, nil
-		}
+	a, all := o.audio.Load(), c.CodecParameters()
+	if a == nil {
+		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
 	}
-	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+	i := slices.IndexFunc(all, func(p webrtc.RTPCodecParameters) bool {
+		return strings.EqualFold(p.MimeType, "audio/"+string(a.Codec))
+	})
+	if i < 0 {
+		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+	}
+	as := Audio{Codec: a.Codec, PT: uint8(all[i].PayloadType), Events: a.Events}
+	o.wire.Store(&wire{out: c.WriteStream(), ssrc: uint32(c.SSRC()), as: as})
+	return all[i], nil
 }
 
 // Unbind implements webrtc.TrackLocal.
@@ -57,7 +65,10 @@ func (o *outgoing) write(p *media.Packet) bool {
 	if w == nil {
 		return false
 	}
-	p.SSRC, p.PT = w.ssrc, w.pt
+	p.SSRC = w.ssrc
+	if p.PT != w.as.Events || p.PT == 0 {
+		p.PT = w.as.PT
+	}
 	o.header = rtp.Header{
 		Version: 2, Marker: p.Marker, PayloadType: p.PT, SequenceNumber: p.Seq, Timestamp: p.Time, SSRC: p.SSRC,
 	}
@@ -75,23 +86,33 @@ type incoming struct {
 // that was not negotiated, or with a header that cannot be read.
 const maxBadReads = 1000
 
-// readPackets relays the track's packets until the peer connection is closed.
+// readPackets relays the track's packets, of whatever payload type was negotiated, until the peer connection is
+// closed.
 func (c *Call) readPackets(in incoming) {
 	level := levelExtension(in.receiver)
 	buf := make([]byte, receiveMTU)
 	var h rtp.Header
 	for bad := 0; bad < maxBadReads; {
 		n, _, err := in.track.Read(buf)
+		if ended(err) {
+			return
+		}
+		now := c.Now()
+		take, hostile := c.flood.packet(now, max(n, 1))
+		if hostile != nil {
+			c.end(hostile)
+			return
+		}
 		if err != nil {
-			if ended(err) {
-				return
-			}
 			bad++
 			continue
 		}
 		bad = 0
-		now := c.Now()
 		c.seen.received.Store(int64(now))
+		c.seen.heard.Store(int64(now))
+		if !take {
+			continue
+		}
 		c.count.received.Add(1)
 		if p, ok := packet(buf[:n], &h, level); ok {
 			p.At = now
@@ -147,6 +168,10 @@ func (c *Call) readSenderControls() {
 				continue
 			}
 			c.count.loss.Store(uint32(r.FractionLost))
+			c.count.jitter.Store(int64(time.Duration(r.Jitter) * time.Second / time.Duration(c.Audio().Codec.Clock())))
+			if rtt, ok := roundTrip(time.Now(), r); ok {
+				c.count.rtt.Store(int64(rtt))
+			}
 			if r.LastSequenceNumber != seen {
 				seen = r.LastSequenceNumber
 				c.seen.reported.Store(int64(c.Now()))
@@ -169,19 +194,28 @@ func (c *Call) readControls(read reader, take func([]byte, []rtcp.Packet)) {
 	buf := make([]byte, receiveMTU)
 	for bad := 0; bad < maxBadReads; {
 		n, attributes, err := read(buf)
-		if err != nil {
-			if ended(err) {
-				return
-			}
-			bad++
-			continue
+		if ended(err) {
+			return
 		}
-		packets, err := attributes.GetRTCPPackets(buf[:n])
+		now := c.Now()
+		taken, hostile := c.flood.packet(now, max(n, 1))
+		if hostile != nil {
+			c.end(hostile)
+			return
+		}
+		var packets []rtcp.Packet
+		if err == nil {
+			packets, err = attributes.GetRTCPPackets(buf[:n])
+		}
 		if err != nil {
 			bad++
 			continue
 		}
 		bad = 0
+		c.seen.heard.Store(int64(now))
+		if !taken {
+			continue
+		}
 		take(append([]byte(nil), buf[:n]...), packets)
 	}
 	c.log.Error("reader gives up: too many bad control packets")
@@ -198,6 +232,21 @@ func reports(packets []rtcp.Packet) []rtcp.ReceptionReport {
 		}
 	}
 	return out
+}
+
+// roundTrip is the time there and back that a report tells, if it answers a report of ours (RFC 3550, 6.4.1). Times
+// are the middle 32 bits of NTP's: 65536ths of a second.
+func roundTrip(now time.Time, r rtcp.ReceptionReport) (time.Duration, bool) {
+	if r.LastSenderReport == 0 {
+		return 0, false
+	}
+	const epoch = 2208988800 // NTP's, in seconds before that of Unix
+	t := uint64(now.Unix()+epoch)<<16 | uint64(now.Nanosecond())<<16/uint64(time.Second)
+	d := int32(uint32(t) - r.LastSenderReport - r.Delay)
+	if d < -(1<<16) || d > 60<<16 { // of another clock
+		return 0, false
+	}
+	return time.Duration(max(d, 0)) * time.Second >> 16, true
 }
 
 func about(packets []rtcp.Packet, ssrc uint32) bool {

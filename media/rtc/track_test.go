@@ -3,7 +3,9 @@ package rtc
 import (
 	"bytes"
 	"testing"
+	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"parley/media"
@@ -91,5 +93,31 @@ func TestAllocations(t *testing.T) {
 	var h rtp.Header
 	if n := testing.AllocsPerRun(100, func() { _, _ = packet(raw, &h, 0) }); n != 1 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestRoundTrip is the example of RFC 3550, 6.4.1, and reports that tell nothing.
+func TestRoundTrip(t *testing.T) {
+	const second = 1 << 16
+	received := uint32(0xb710*second + 0x8000) // 46864.500 s of NTP
+	const sent, delay = 0xb705*second + 0x2000, 5*second + 0x4000
+	const epoch = 2208988800
+	now := time.Unix(0xe0000000|int64(received>>16)-epoch, int64(received&0xffff)*int64(time.Second)>>16+1)
+	for _, c := range []struct {
+		name string
+		r    rtcp.ReceptionReport
+		want time.Duration
+		ok   bool
+	}{
+		{"RFC", rtcp.ReceptionReport{LastSenderReport: sent, Delay: delay}, 6125 * time.Millisecond, true},
+		{"no report of ours", rtcp.ReceptionReport{Delay: delay}, 0, false},
+		{"in no time", rtcp.ReceptionReport{LastSenderReport: received - delay, Delay: delay + 1}, 0, true},
+		{"before it was sent", rtcp.ReceptionReport{LastSenderReport: received + 9*second}, 0, false},
+		{"long ago", rtcp.ReceptionReport{LastSenderReport: received - 300*second}, 0, false},
+	} {
+		got, ok := roundTrip(now, c.r)
+		if ok != c.ok || (got-c.want).Abs() > time.Millisecond {
+			t.Errorf("%s: %v, %v; want %v", c.name, got, ok, c.want)
+		}
 	}
 }

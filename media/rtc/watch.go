@@ -16,10 +16,21 @@ const (
 // vitals are what the timers of a call look at; times are on the session clock, zero for never.
 type vitals struct {
 	peer     peer
-	received time.Duration // last RTP packet in
+	received time.Duration // last RTP packet in, or when last none was due
 	sent     time.Duration // last RTP packet out
 	reported time.Duration // last receiver report that told of new packets
+	alive    time.Duration // last sign of life by another way
 }
+
+// event is what a step has to tell beside the end.
+type event uint8
+
+const (
+	nothing event = iota
+	unheard       // half of the time for a receiver report has passed: once a spell
+	lost          // the path is
+	back          // likewise
+)
 
 // watch decides when a call is over. It is pure: step is told the time.
 type watch struct {
@@ -32,77 +43,82 @@ type watch struct {
 	warned    bool
 }
 
+// lostLimit is how long a call may be without a path, however alive its peer says it is: it is a conversation, and one
+// that was broken for a minute is over for both.
+const lostLimit = time.Minute
+
+// notice is how long the network is silent until the path counts as lost: two checks that were not answered, or
+// several packets. Keepalives go every 0.4 of it.
+func (t Timeouts) notice() time.Duration { return min(2*time.Second, t.Vanish/3) }
+
 // pause is how long a break in sending ends the wait for reports: silence is one packet every 400 ms.
 const pause = 2 * time.Second
 
-// step takes what is known at now and returns why the call is over, if it is. warn is true once a spell when
-// half of the time for a receiver report has passed.
-func (w *watch) step(now time.Duration, v vitals) (warn bool, err error) {
+// step takes what is known at now and returns what happened, or why the call is over.
+func (w *watch) step(now time.Duration, v vitals) (event, error) {
 	switch v.peer {
 	case closed:
 		if !w.connected {
-			return false, ErrNeverConnected
+			return nothing, ErrNeverConnected
 		}
-		return false, ErrHangup
-	case connecting:
-		return false, w.unconnected(now)
+		return nothing, ErrHangup
 	case up:
-		if !w.wasUp {
-			w.connected, w.wasUp, w.upSince, w.sendSince = true, true, now, 0
+		if w.wasUp {
+			return w.media(now, v)
 		}
-		return w.media(now, v)
+		e := nothing
+		if w.connected {
+			e = back
+		}
+		w.connected, w.wasUp, w.upSince, w.sendSince = true, true, now, 0
+		return e, nil
 	default:
-		return false, w.lost(now, v.peer)
+		if !w.connected {
+			return nothing, w.unconnected(now, v.peer)
+		}
+		return w.lost(now, v)
 	}
 }
 
-// unconnected is also where a call that was connected waits while its peer comes back.
-func (w *watch) unconnected(now time.Duration) error {
-	if w.connected {
-		return w.lost(now, down)
-	}
-	if now >= w.limits.Connect {
+func (w *watch) unconnected(now time.Duration, p peer) error {
+	if p == failed || now >= w.limits.Connect {
 		return ErrNeverConnected
 	}
 	return nil
 }
 
-func (w *watch) lost(now time.Duration, p peer) error {
-	if !w.connected {
-		if p == failed {
-			return ErrNeverConnected
-		}
-		return w.unconnected(now)
-	}
+// lost is also where a call waits whose ICE was restarted.
+func (w *watch) lost(now time.Duration, v vitals) (event, error) {
+	e := nothing
 	if w.wasUp {
-		w.wasUp, w.downSince = false, now
+		e, w.wasUp, w.downSince = lost, false, now
 	}
-	// A third of the time was gone before the network's silence was noticed.
-	if p == failed || now-w.downSince >= w.limits.Vanish*2/3 {
-		return ErrVanished
+	sign := max(w.downSince-w.limits.notice(), v.received, v.alive)
+	if v.peer == failed || now-sign >= w.limits.Vanish || now-w.downSince >= lostLimit {
+		return nothing, ErrVanished
 	}
-	return nil
+	return e, nil
 }
 
-func (w *watch) media(now time.Duration, v vitals) (warn bool, err error) {
+func (w *watch) media(now time.Duration, v vitals) (event, error) {
 	if now-max(v.received, w.upSince) >= w.limits.NoMedia {
-		return false, ErrNoMedia
+		return nothing, ErrNoMedia
 	}
 	if v.sent == 0 || now-v.sent >= pause {
 		w.sendSince, w.warned = 0, false
-		return false, nil
+		return nothing, nil
 	}
 	if w.sendSince == 0 {
 		w.sendSince = now
 	}
 	switch quiet := now - max(v.reported, w.sendSince); {
 	case quiet >= w.limits.NotReceived:
-		return false, ErrNotReceived
+		return nothing, ErrNotReceived
 	case quiet < w.limits.NotReceived/2:
 		w.warned = false
 	case !w.warned:
 		w.warned = true
-		return true, nil
+		return unheard, nil
 	}
-	return false, nil
+	return nothing, nil
 }

@@ -22,6 +22,7 @@ import (
 type Cmd struct {
 	Load  LoadCmd  `cmd:"" help:"Many callers, engines that cost nothing: what a session costs and how much time we add."`
 	Churn ChurnCmd `cmd:"" help:"Callers who come and go in every way there is: what is left of them."`
+	Net   NetCmd   `cmd:"" help:"Human speech over bad networks: what is lost, what is later, how many words the recognizer gets wrong."`
 	Talk  TalkCmd  `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
 
 	MediaServer MediaServerCmd `cmd:"" hidden:"" help:"The server of bench load --job media."`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ import (
 // NetCmd is the verb "bench net".
 type NetCmd struct {
 	Profiles   []string `default:"clean,wifi,lte-edge,burst5,blackout2s" env:"-" help:"Network profiles. The word errors of all are compared with those of the first."`
-	Utterances int      `default:"64" env:"-" help:"Things said, the same on each network."`
+	Utterances int      `default:"0" env:"-" help:"How many things are said, the same on each network. 0: all there are, 11 minutes of speech."`
 	Seed       uint64   `default:"1" env:"-" help:"Another seed loses other packets."`
 	STT        string   `name:"stt" default:"local" env:"-" help:"Recognizer."`
 	Models     string   `placeholder:"DIR" type:"path" env:"PARLEY_MODELS" help:"Where its models are."`
@@ -60,7 +61,8 @@ func (cmd *NetCmd) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	talk := monolog(evenly(all, cmd.Utterances))
-	header(out, fmt.Sprintf("bench net: %d utterances, %.0f s with the pauses between them, seed %d, recognizer %s", len(talk.said), talk.duration().Seconds(), cmd.Seed, cmd.STT), nil)
+	fmt.Fprintf(out, "bench net: %d utterances, %.0f s with the pauses between them, seed %d, recognizer %s\ncommand: %s\nmachine: %s\n\n",
+		len(talk.said), talk.duration().Seconds(), cmd.Seed, cmd.STT, quoted(append([]string{"parley"}, os.Args[1:]...)), machine())
 	var rows []netRow
 	for _, p := range profiles {
 		row := netRow{profile: p}
@@ -83,15 +85,17 @@ func (cmd *NetCmd) profiles() (all []netsim.Profile, err error) {
 		}
 		all = append(all, p)
 	}
-	if len(all) == 0 || cmd.Utterances < 1 {
-		return nil, errors.New("nothing to measure: give --profiles and --utterances")
+	if len(all) == 0 {
+		return nil, errors.New("nothing to measure: give --profiles")
 	}
 	return all, nil
 }
 
-// evenly takes n of all at even distances, so that a short run has all speakers too.
+// evenly takes n of all at even distances, so that a short run has all speakers too; all for no number.
 func evenly(all []corpus.Utterance, n int) (some []corpus.Utterance) {
-	n = min(n, len(all))
+	if n <= 0 || n > len(all) {
+		n = len(all)
+	}
 	for i := range n {
 		some = append(some, all[i*len(all)/n])
 	}

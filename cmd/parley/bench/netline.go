@@ -176,17 +176,13 @@ func (p *packets) Pop() any {
 // more. The wait itself then is for whoever owns the clock.
 type patience struct{ gone bool }
 
-var over = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
-
 func (*patience) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (*patience) Value(any) any               { return nil }
 func (p *patience) Done() <-chan struct{} {
 	p.gone = true
-	return over
+	c := make(chan struct{})
+	close(c)
+	return c
 }
 func (p *patience) Err() error {
 	if p.gone {

@@ -25,7 +25,8 @@ func printNet(out io.Writer, rows []netRow) error {
 				r.profile.Name, s.Late, s.Restarts, s.Undecodable, s.Dropped)
 		}
 		if r.profile.Outage.Long > 0 {
-			fmt.Fprintf(out, "%s: back at the floor after %v\n", r.profile.Name, r.line.settled(r.profile))
+			all := figures(r.line.settled(r.profile))
+			fmt.Fprintf(out, "%s: after %d outages back at the floor within %s\n", r.profile.Name, len(all), millis(all.at(100)))
 		}
 	}
 	fmt.Fprintln(out)

@@ -102,6 +102,32 @@ func TestThreeTurns(t *testing.T) {
 	}
 }
 
+func TestBadNetworkAndOldCodec(t *testing.T) {
+	cmd := Cmd{
+		URL:   callertest.Agent{Answer: 600 * ms, After: 500 * ms}.Start(t),
+		Say:   []string{file(t, "tone.wav", 16000, callertest.Tone(1500*ms))},
+		JSON:  filepath.Join(t.TempDir(), "events.jsonl"),
+		Codec: []string{"pcmu"}, Net: "burst5", Seed: 3,
+	}
+	out, err := dial(t, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`connected, session s1, codec PCMU\n`,
+		`turn 1: .*tone.wav \(1.50 s\): answered after \d+ ms\n`,
+		`network burst5, seed 3: to the server \d+ of \d+ packets lost \(\d+\.\d %\), from it \d+ of \d+ packets lost \(\d+\.\d %\)\n`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("not printed: %s", want)
+		}
+	}
+	sum, _, _ := events(t, cmd.JSON)
+	if sum == nil || sum.Codec != "PCMU" || sum.Network == nil || sum.Network.Profile != "burst5" || sum.Network.Up < 100 || sum.Network.Up < sum.Network.UpLost {
+		t.Errorf("%+v", sum)
+	}
+}
+
 // events reads a JSON file of a call.
 func events(t *testing.T, path string) (sum *summary, turns []turn, kinds map[string]int) {
 	b, err := os.ReadFile(path)
@@ -162,6 +188,8 @@ func TestFailures(t *testing.T) {
 		{"busy", Cmd{URL: busy.URL, Say: []string{tone}}, "All lines are busy."},
 		{"no answer", Cmd{URL: deaf, Say: []string{tone}, Timeout: 300 * ms}, "did not answer " + tone + " within 300ms"},
 		{"nobody to interrupt", Cmd{URL: deaf, Say: []string{tone + "@+1s"}, Timeout: 300 * ms}, "before " + tone},
+		{"a network that is not known", Cmd{URL: deaf, Say: []string{tone}, Net: "dialup"}, `--net: there is no network profile "dialup"; known are clean`},
+		{"a codec that is not known", Cmd{URL: deaf, Say: []string{tone}, Codec: []string{"mp3"}}, "--codec mp3: known are [opus G722 PCMU PCMA]"},
 		{"nowhere to write", Cmd{URL: deaf, Say: []string{tone}, Listen: filepath.Join(text, "x")}, "create WAV"},
 		{"nowhere to write events", Cmd{URL: deaf, Say: []string{tone}, JSON: filepath.Join(text, "x")}, "create JSON file"},
 		{"a full disk", Cmd{URL: callertest.Agent{Answer: 100 * ms}.Start(t), Say: []string{tone}, JSON: "/dev/full"}, "write JSON file"},

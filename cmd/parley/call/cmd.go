@@ -9,10 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"parley/internal/caller"
+	"parley/internal/netsim"
 	"parley/internal/wav"
+	"parley/media"
 )
 
 // Cmd is the verb.
@@ -24,6 +28,9 @@ type Cmd struct {
 	JSON     string        `name:"json" placeholder:"FILE" type:"path" env:"-" help:"Write the server's messages, the turns and a summary to this file, one JSON object a line."`
 	Timeout  time.Duration `default:"30s" env:"-" help:"The longest wait for an answer to begin, and for the call to connect."`
 	Greeting time.Duration `default:"1.5s" env:"-" help:"The longest wait for a greeting before the first words."`
+	Codec    []string      `placeholder:"NAME" env:"-" help:"Offer only this codec: opus, G722, PCMU or PCMA. Several, separated by commas, are offered in their order; the default is all."`
+	Net      string        `placeholder:"PROFILE" env:"-" help:"Make the call through a bad network: clean, wifi, lte-edge, burst5 or blackout2s. One seed always loses the same packets."`
+	Seed     uint64        `default:"1" env:"-" help:"The seed of --net."`
 	Insecure bool          `env:"-" help:"Do not check the certificate of an https server."`
 }
 
@@ -48,7 +55,10 @@ func (cmd *Cmd) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	o := caller.Options{Message: r.message, Connect: cmd.Timeout, Client: cmd.client()}
+	o := caller.Options{Message: r.message, Connect: cmd.Timeout, Client: cmd.client(), Seed: cmd.Seed}
+	if err := cmd.choose(&o); err != nil {
+		return err
+	}
 	ear, err := newEar(cmd.Listen)
 	if err != nil {
 		return err
@@ -56,12 +66,34 @@ func (cmd *Cmd) Run(ctx context.Context, out io.Writer) (err error) {
 	if ear != nil {
 		o.Hear = ear.hear
 	}
+	r.network, r.seed = cmd.Net, cmd.Seed
 	p := play{cmd: cmd, lines: lines, report: r}
 	err = caller.Run(ctx, cmd.URL, o, func(ctx context.Context, c *caller.Caller) error {
 		defer func() { p.length = c.Now() }()
 		return p.run(ctx, c)
 	})
 	return errors.Join(err, ear.close(p.length))
+}
+
+// choose fills in the codecs and the network.
+func (cmd *Cmd) choose(o *caller.Options) error {
+	known := []media.Codec{media.Opus, media.G722, media.PCMU, media.PCMA}
+	for _, name := range cmd.Codec {
+		i := slices.IndexFunc(known, func(c media.Codec) bool { return strings.EqualFold(string(c), strings.TrimSpace(name)) })
+		if i < 0 {
+			return fmt.Errorf("--codec %s: known are %v", name, known)
+		}
+		o.Codecs = append(o.Codecs, known[i])
+	}
+	if cmd.Net == "" {
+		return nil
+	}
+	p, err := netsim.Named(cmd.Net)
+	if err != nil {
+		return fmt.Errorf("--net: %w", err)
+	}
+	o.Net = &p
+	return nil
 }
 
 func (cmd *Cmd) client() *http.Client {

@@ -12,6 +12,7 @@ import (
 
 	"parley/internal/caller"
 	"parley/internal/wav"
+	"parley/media"
 )
 
 // listenerBuffer is how late a packet may be for a listener who plays 60 ms behind.
@@ -48,11 +49,34 @@ type summary struct {
 	Reordered int64   `json:"reordered"`
 	Restarts  int64   `json:"restarts"`
 	Invalid   int64   `json:"invalid"`
+	Codec     string  `json:"codec"`
+
+	Network *network `json:"network,omitempty"` // what --net did
+}
+
+// network is what a bad network did to the audio, both ways.
+type network struct {
+	Profile  string `json:"profile"`
+	Seed     uint64 `json:"seed"`
+	Up       uint64 `json:"up"` // packets
+	UpLost   uint64 `json:"upLost"`
+	Down     uint64 `json:"down"`
+	DownLost uint64 `json:"downLost"`
+}
+
+// String is for people.
+func (n network) String() string {
+	share := func(lost, all uint64) string {
+		return fmt.Sprintf("%d of %d packets lost (%.1f %%)", lost, all, 100*float64(lost)/float64(max(all, 1)))
+	}
+	return fmt.Sprintf("network %s, seed %d: to the server %s, from it %s", n.Profile, n.Seed, share(n.UpLost, n.Up), share(n.DownLost, n.Down))
 }
 
 // report prints for people and writes JSON lines.
 type report struct {
-	out io.Writer
+	out     io.Writer
+	network string // profile of --net
+	seed    uint64
 
 	mu   sync.Mutex
 	file *os.File // nil: no JSON
@@ -108,7 +132,11 @@ func (r *report) connected(c *caller.Caller) {
 	if name == "" {
 		name = "without a name"
 	}
-	fmt.Fprintf(r.out, "connected, session %s\n", name)
+	fmt.Fprintf(r.out, "connected, session %s", name)
+	if codec := c.Codec(); codec != media.Opus {
+		fmt.Fprintf(r.out, ", codec %s", codec)
+	}
+	fmt.Fprintln(r.out)
 }
 
 // summary reports the turns and the call.
@@ -123,7 +151,7 @@ func (r *report) summary(c *caller.Caller, all []spoken) {
 	}
 	stats, late := c.Stats(), caller.Lateness(heard)
 	sum := summary{Session: c.Session(), Length: millis(c.Now()), Received: stats.Received, Lost: stats.Lost,
-		Reordered: stats.Reordered, Restarts: stats.Restarts, Invalid: stats.Invalid}
+		Reordered: stats.Reordered, Restarts: stats.Restarts, Invalid: stats.Invalid, Codec: string(c.Codec())}
 	for i, p := range heard {
 		if p.Level > caller.Audible {
 			sum.Audible += millis(p.Long)
@@ -137,6 +165,11 @@ func (r *report) summary(c *caller.Caller, all []spoken) {
 	}
 	fmt.Fprintf(r.out, "call of %.1f s: heard %.1f s of sound in %d packets; %d lost, %d later than %d ms, p99 lateness %.1f ms\n",
 		c.Now().Seconds(), sum.Audible/1000, sum.Received, sum.Lost, sum.Late, listenerBuffer.Milliseconds(), sum.LateP99)
+	if relay := c.Relay(); relay != nil {
+		s := relay.Stats()
+		sum.Network = &network{r.network, r.seed, s.Up.Audio, s.Up.AudioLost, s.Down.Audio, s.Down.AudioLost}
+		fmt.Fprintln(r.out, *sum.Network)
+	}
 	r.write(entry{At: millis(c.Now()), Kind: "summary", Summary: &sum})
 }
 

@@ -27,7 +27,7 @@ const (
 )
 
 // Agent answers each speech with a tone, some time after its end, and falls silent when it is spoken to. Text that is
-// typed is answered too.
+// typed is answered too, and a key that is pressed is told back. It speaks every codec.
 type Agent struct {
 	Answer  time.Duration // how long the tone lasts
 	After   time.Duration // silence before it; 0: [Wait]
@@ -111,8 +111,10 @@ func (a Agent) Handler(ctx context.Context) (h *http.ServeMux, wait func() error
 type line struct {
 	Agent
 	call    *rtc.Call
-	decoder *codec.OpusDecoder
-	encoder *codec.OpusEncoder
+	audio   rtc.Audio
+	rate    int // of its codec
+	decoder codec.Decoder
+	encoder codec.Encoder
 	pcm     []int16
 	buf     [codec.MaxPayload]byte
 
@@ -123,12 +125,13 @@ type line struct {
 
 // converse sends a packet every 20 ms until the call ends.
 func (a Agent) converse(ctx context.Context, call *rtc.Call) {
-	l := line{Agent: a, call: call, pcm: make([]int16, rate*120/1000), voice: -1}
+	l := line{Agent: a, call: call, audio: call.Audio(), pcm: make([]int16, rate*120/1000), voice: -1}
+	l.rate = codec.Rate(l.audio.Codec, rate)
 	var err error
-	if l.decoder, err = codec.NewOpusDecoder(rate); err != nil {
+	if l.decoder, err = codec.NewDecoder(l.audio.Codec, l.rate); err != nil {
 		panic(err)
 	}
-	if l.encoder, err = codec.NewOpusEncoder(rate, codec.EncoderOptions{}); err != nil {
+	if l.encoder, err = codec.NewEncoder(l.audio.Codec, l.rate, codec.EncoderOptions{}); err != nil {
 		panic(err)
 	}
 	up := call.Up().Tap(64, media.DropOldest)
@@ -172,9 +175,22 @@ func (l *line) listen(up *media.Tap[media.Packet]) bool {
 		if !ok {
 			return open
 		}
+		if p.PT == l.audio.Events {
+			l.key(p)
+			continue
+		}
 		n, err := l.decoder.Decode(p.Payload, l.pcm)
 		if err == nil && !l.Deaf && wav.Level(l.pcm[:n]) > audible {
 			l.voice, l.left = l.call.Now(), 0
+		}
+	}
+}
+
+// key tells of a key at its first packet.
+func (l *line) key(p media.Packet) {
+	if e, err := codec.ParseEvent(p.Payload); err == nil && p.Marker {
+		if key, ok := e.Key(); ok {
+			l.post(fmt.Sprintf(`{"type":"key","key":%q}`, string(key)))
 		}
 	}
 }
@@ -199,25 +215,27 @@ func (l *line) post(message string) {
 
 // speak sends packet n.
 func (l *line) speak(n int) bool {
-	frame := make([]int16, rate/50)
+	frame := make([]int16, l.rate/50)
 	if l.left > 0 {
-		frame = Tone(media.FrameDuration)
+		frame = tone(media.FrameDuration, l.rate)
 		if l.left--; l.left == 0 {
 			l.post(`{"type":"state","state":"listening"}`)
 		}
 	}
 	k, err := l.encoder.Encode(frame, l.buf[:])
 	if err == nil && (l.Lose == 0 || n%l.Lose != 0) {
-		l.call.Send(media.Packet{Seq: uint16(n), Time: uint32(n) * 960, Payload: slices.Clone(l.buf[:k])})
+		l.call.Send(media.Packet{Seq: uint16(n), Time: uint32(n * l.audio.Codec.Clock() / 50), Payload: slices.Clone(l.buf[:k])})
 	}
 	return err == nil
 }
 
 // Tone is a sine at −20 dBFS and [media.ListenRate], of whole periods in 20 ms.
-func Tone(d time.Duration) []int16 {
-	pcm := make([]int16, int(d.Seconds()*rate))
+func Tone(d time.Duration) []int16 { return tone(d, rate) }
+
+func tone(d time.Duration, rate int) []int16 {
+	pcm := make([]int16, int(d.Seconds()*float64(rate)))
 	for i := range pcm {
-		pcm[i] = int16(4634 * math.Sin(2*math.Pi*400*float64(i)/rate))
+		pcm[i] = int16(4634 * math.Sin(2*math.Pi*400*float64(i)/float64(rate)))
 	}
 	return pcm
 }
