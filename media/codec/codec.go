@@ -14,7 +14,7 @@ type Decoder interface {
 	Decode(payload []byte, pcm []int16) (int, error)
 	// Conceal fills pcm, a multiple of 2.5 ms, with what a lost packet may have held; before the first packet that is
 	// silence. next is the packet after the hole, or nil; it is not consumed. In a hole without next, the caller fades
-	// what he plays, between the 20th and the 60th millisecond to silence; the packet after it is joined to that without
+	// what he plays, between the 50th and the 60th millisecond to silence; the packet after it is joined to that without
 	// a click.
 	Conceal(next []byte, pcm []int16) error
 }

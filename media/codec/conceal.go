@@ -22,7 +22,7 @@ const (
 
 // From here on the caller fades what is made up, until it is silence ([Decoder]).
 const (
-	fadeFrom = 20
+	fadeFrom = 50
 	fadeTo   = 60
 )
 

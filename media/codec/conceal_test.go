@@ -25,8 +25,8 @@ func lossy(t *testing.T, c media.Codec, pcm []int16, lost func(packet int) bool)
 				t.Fatal(err)
 			}
 			for k := range frame {
-				if made++; made > frame {
-					out[k] = int16(int(out[k]) * max(0, 3*frame-made) / (2 * frame))
+				if made++; made > fadeFrom*frame/20 {
+					out[k] = int16(int(out[k]) * max(0, fadeTo*frame/20-made) / ((fadeTo - fadeFrom) * frame / 20))
 				}
 			}
 		} else {

@@ -32,7 +32,7 @@
 // # Loss, and what is sent against it
 //
 // Up repairs by what the next packet has of the one before (Opus in-band FEC) or by what was heard last, which fades to
-// silence from the 20th to the 60th millisecond. Down sends such copies from the next talk spurt on when the listener reports
+// silence from the 50th to the 60th millisecond. Down sends such copies from the next talk spurt on when the listener reports
 // losses; see [Down.Write]. What lines of each kind of failure make of a conversation: go test -run 'TestFailureTable|TestProfiles' -v
 // ./media/line.
 package line

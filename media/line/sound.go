@@ -70,7 +70,7 @@ func (s *sound) decode(payload []byte, skip, n int) ([]int16, bool) {
 	return s.work[skip : skip+n], true
 }
 
-// conceal makes n samples up. Without next they fade to silence between the 20th and the 60th millisecond.
+// conceal makes n samples up. Without next they fade to silence between the 50th and the 60th millisecond.
 func (s *sound) conceal(next []byte, n int) []int16 {
 	pcm := s.work[:n]
 	if err := s.dec.Conceal(next, pcm); err != nil {
@@ -80,7 +80,7 @@ func (s *sound) conceal(next []byte, n int) []int16 {
 		s.made = 0
 		return pcm
 	}
-	from, to := s.rate/50, s.rate*3/50
+	from, to := s.rate/20, s.rate*3/50
 	for i := range pcm {
 		if at := s.made + i; at > from {
 			pcm[i] = int16(int(pcm[i]) * max(0, to-at) / (to - from))

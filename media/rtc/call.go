@@ -21,8 +21,8 @@ var (
 	ErrHangup         = errors.New("hung up")                      // Close, or the peer said goodbye
 	ErrNeverConnected = errors.New("the peer never connected")
 	ErrVanished       = errors.New("the peer vanished")
-	ErrNoMedia        = errors.New("the peer sends no audio")
-	ErrNotReceived    = errors.New("the peer does not receive our audio")
+	ErrNoMedia        = errors.New("no media: the peer sends no audio")
+	ErrNotReceived    = errors.New("not received: our audio does not reach the peer")
 	ErrHostile        = errors.New("the peer floods the call")
 	ErrStale          = errors.New("the ICE session is not the present one") // the caller's: it is to restart, or has
 )

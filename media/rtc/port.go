@@ -53,7 +53,7 @@ func listen(o Options, logs scopes) (*port, error) {
 	}
 	muxes := make([]ice.UDPMux, len(conns))
 	for i, c := range conns {
-		muxes[i] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: &batched{UDPConn: c.(*net.UDPConn)}, Logger: logs.NewLogger("mux")})
+		muxes[i] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: newBatched(c), Logger: logs.NewLogger("mux")})
 	}
 	p.mux = ice.NewMultiUDPMuxDefault(muxes...)
 	if o.TCP {
@@ -89,7 +89,7 @@ func localAddrs(loopback, v6 bool) ([]netip.Addr, error) {
 
 // openAll opens one socket a host, and with tcp one listener, all with one port number. When the number is ours to
 // choose, one that is taken on some host is given up for another.
-func openAll(hosts []netip.Addr, number int, tcp bool) (conns []net.PacketConn, listeners []net.Listener, err error) {
+func openAll(hosts []netip.Addr, number int, tcp bool) (conns []*net.UDPConn, listeners []net.Listener, err error) {
 	const tries = 8
 	for range tries {
 		conns, listeners, err = open(hosts, number, tcp)
@@ -100,7 +100,7 @@ func openAll(hosts []netip.Addr, number int, tcp bool) (conns []net.PacketConn, 
 	return conns, listeners, err
 }
 
-func open(hosts []netip.Addr, number int, tcp bool) (conns []net.PacketConn, listeners []net.Listener, err error) {
+func open(hosts []netip.Addr, number int, tcp bool) (conns []*net.UDPConn, listeners []net.Listener, err error) {
 	defer func() {
 		if err == nil {
 			return
