@@ -52,6 +52,8 @@ test: setup-test build lint
 	$(GO) test -race -short ./...
 	@echo '— with models, speech and a browser, a package at a time: some of them measure'
 	$(GO) test -p 1 -timeout 20m ./... | tee bin/test.log
+	@echo '— 500 callers who come and go'
+	bin/parley bench churn --calls 500
 	@echo '— the ten slowest packages'
 	@awk '$$1 == "ok" && $$3 ~ /s$$/ { print $$3 + 0 "s", $$2 }' bin/test.log | sort -rn | head
 

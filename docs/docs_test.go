@@ -257,13 +257,17 @@ func TestMessagesAreExplained(t *testing.T) {
 		fields := spec.Type.(*ast.StructType).Fields.List
 		begin := "### To the server"
 		if m := kind.FindStringSubmatch(fields[0].Comment.Text()); m != nil {
-			begin = "`" + m[1] + "`: "
+			begin, fields = "`"+m[1]+"`: ", fields[1:]
+		} else if strings.HasSuffix(spec.Name.Name, "Counters") { // those of a direction are a part of that message
+			begin = "`counters`: "
+		} else {
+			fields = fields[1:]
 		}
 		text := section(page, begin)
 		if text == "" {
 			t.Errorf("no part begins with %s", begin)
 		}
-		for _, field := range fields[1:] {
+		for _, field := range fields {
 			name, _, _ := strings.Cut(reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get("json"), ",")
 			if seen++; !strings.Contains(text, "`"+name+"`") {
 				t.Errorf("%s: %s is not explained", begin, name)
@@ -283,16 +287,23 @@ func TestMessagesAreExplained(t *testing.T) {
 
 func TestRequestsAreExplained(t *testing.T) {
 	page := read(t, "protocol.md")
-	route := regexp.MustCompile(`mux\.Handle(?:Func)?\("([A-Z]+ [^"]+)"`)
+	line := regexp.MustCompile(`mux\.Handle(?:Func)?\("(?:([A-Z]+) )?(/[^"]*)"(.*)`)
+	method := regexp.MustCompile(`"([A-Z]+)": `)
 	n := 0
 	for _, file := range []string{"../web/handler.go", "../cmd/parley/serve/stats.go"} {
-		for _, m := range route.FindAllStringSubmatch(read(t, file), -1) {
-			if n++; !strings.Contains(page, "| `"+m[1]+"` |") {
-				t.Errorf("%s is not explained", m[1])
+		for _, m := range line.FindAllStringSubmatch(read(t, file), -1) {
+			methods := [][]string{{"", m[1]}}
+			if m[1] == "" {
+				methods = method.FindAllStringSubmatch(m[3], -1)
+			}
+			for _, how := range methods {
+				if n++; !strings.Contains(page, "| `"+how[1]+" "+m[2]+"` |") {
+					t.Errorf("%s %s is not explained", how[1], m[2])
+				}
 			}
 		}
 	}
-	if n < 6 {
+	if n < 12 {
 		t.Errorf("only %d routes were read", n)
 	}
 }
