@@ -32,7 +32,7 @@ const ms = time.Millisecond
 // TestMain is also the server that the benches start: they run their own program with the verb serve.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "bench" {
-		if err := mediaServe(os.Args[3:]); err != nil {
+		if err := helper(os.Args[2], os.Args[3:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

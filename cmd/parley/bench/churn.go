@@ -62,7 +62,7 @@ type churn struct {
 
 // Run makes the bench and prints what the server held before and after. It fails if something is left.
 func (cmd *ChurnCmd) Run(ctx context.Context, out io.Writer) error {
-	args := []string{"--listen", "127.0.0.1:0", "--media", "127.0.0.1:0", "--stt", "script", "--llm", "script", "--tts", "tone", "--vad", "energy",
+	args := []string{"--listen", "127.0.0.1:0", "--media", "127.0.0.1:0", "--stt", "script", "--llm", "echo", "--tts", "tone", "--vad", "energy",
 		"--max-sessions", strconv.Itoa(cmd.Calls + cmd.Steady + 10), "--log-level", "error"}
 	srv, err := start(ctx, args)
 	if err != nil {
@@ -85,18 +85,20 @@ func (c *churn) bench(ctx context.Context, out io.Writer, srv *server) error {
 	if err != nil {
 		return err
 	}
-	steady, stop := c.stay(ctx)
-	calm, err := watchFor(ctx, steady, 5*time.Second)
+	staying, err := c.stay(ctx)
 	if err != nil {
-		stop()
 		return err
+	}
+	calm, err := staying.calm(ctx, 5*time.Second)
+	if err != nil {
+		return errors.Join(err, staying.stop())
 	}
 	began := time.Now()
 	err = c.come(ctx)
 	wall := time.Since(began)
+	busy, heardErr := staying.heard()
 	peak, statsErr := srv.stats(ctx, false)
-	stop()
-	if err = errors.Join(err, statsErr); err != nil {
+	if err = errors.Join(err, heardErr, statsErr, staying.stop()); err != nil {
 		return err
 	}
 	after, took, err := settled(ctx, srv, before)
@@ -104,7 +106,7 @@ func (c *churn) bench(ctx context.Context, out io.Writer, srv *server) error {
 		return err
 	}
 	c.print(out, before, peak, after, took, wall)
-	c.printSteady(out, calm, steady())
+	c.printSteady(out, calm, busy)
 	return errors.Join(leaked(before, after), c.first)
 }
 

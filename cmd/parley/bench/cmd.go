@@ -25,6 +25,7 @@ type Cmd struct {
 	Net   NetCmd   `cmd:"" help:"Human speech over bad networks: what is lost, what is later, how many words the recognizer gets wrong."`
 	Talk  TalkCmd  `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
 
+	Steady      SteadyCmd      `cmd:"" hidden:"" help:"The callers who stay in bench churn."`
 	MediaServer MediaServerCmd `cmd:"" hidden:"" help:"The server of bench load --job media."`
 }
 

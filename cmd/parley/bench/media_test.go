@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,20 +18,25 @@ import (
 	"parley/media/codec"
 )
 
-// mediaServe is the media server as a process of its own.
-func mediaServe(args []string) error {
-	var c MediaServerCmd
-	for _, a := range args {
-		if v, ok := strings.CutPrefix(a, "--talk="); ok {
-			if _, err := fmt.Sscan(v, &c.Talk); err != nil {
-				return err
+// helper is a process that a bench starts beside the server: its own program with one of these verbs.
+func helper(verb string, args []string) error {
+	value := func(name string) string {
+		for _, a := range args {
+			if v, ok := strings.CutPrefix(a, name+"="); ok {
+				return v
 			}
 		}
+		return ""
 	}
-	c.Bare = slices.Contains(args, "--bare")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return c.Run(ctx, os.Stdout)
+	if verb == "steady" {
+		n, err := strconv.Atoi(value("--calls"))
+		return errors.Join(err, (&SteadyCmd{URL: value("--url"), Calls: n}).Run(ctx, os.Stdout))
+	}
+	talk, err := strconv.ParseFloat(value("--talk"), 64)
+	c := MediaServerCmd{Talk: talk, Bare: slices.Contains(args, "--bare")}
+	return errors.Join(err, c.Run(ctx, os.Stdout))
 }
 
 func TestMediaJob(t *testing.T) {
