@@ -24,6 +24,7 @@ import (
 
 	"parley/internal/caller/callertest"
 	"parley/internal/corpus"
+	"parley/media/rtc"
 	"parley/web"
 )
 
@@ -55,7 +56,8 @@ func hum(args string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := callertest.Agent{Answer: 3 * time.Second, After: 700 * ms, Deaf: strings.Contains(args, "deaf")}
+	a := callertest.Agent{Answer: 3 * time.Second, After: 700 * ms, Deaf: strings.Contains(args, "deaf"),
+		Limits: rtc.Timeouts{Connect: 3 * time.Second, Vanish: 4 * time.Second}}
 	h, wait, err := a.Handler(ctx)
 	if err != nil {
 		return err

@@ -35,6 +35,7 @@ type Agent struct {
 	Deaf    bool          // answers nothing
 	Lose    int           // every so many of its packets is lost; 0: none
 	HangUp  time.Duration // after so long; 0: never
+	Limits  rtc.Timeouts
 }
 
 // Wait is the silence after which an Agent answers.
@@ -68,7 +69,7 @@ func (a Agent) Start(t *testing.T) string {
 // Handler serves POST /offer, and GET /sessions as a list of the calls that there are. Its calls end with ctx; wait
 // returns when they have ended.
 func (a Agent) Handler(ctx context.Context) (h *http.ServeMux, wait func() error, err error) {
-	e, err := rtc.Listen(rtc.Options{Addr: "127.0.0.1:0", Loopback: true})
+	e, err := rtc.Listen(rtc.Options{Addr: "127.0.0.1:0", Loopback: true, Timeouts: a.Limits})
 	if err != nil {
 		return nil, nil, err
 	}
