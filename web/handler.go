@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,7 +98,9 @@ var refusals = []struct {
 	err  error
 	code int
 }{
+	{rtc.ErrOver, http.StatusNotFound}, // whatever ended it; its session will be over in a moment
 	{errType, http.StatusUnsupportedMediaType},
+	{context.Canceled, http.StatusRequestTimeout}, // the caller has left
 	{os.ErrDeadlineExceeded, http.StatusRequestTimeout},
 	{errBody, http.StatusBadRequest},
 	{errJSON, http.StatusBadRequest},
@@ -105,13 +108,6 @@ var refusals = []struct {
 	{rtc.ErrOffer, http.StatusBadRequest},
 	{rtc.ErrHostile, http.StatusBadRequest},
 	{errUnknown, http.StatusNotFound},
-	{rtc.ErrHangup, http.StatusNotFound}, // this and the next: the call is over, its session will be in a moment
-	{rtc.ErrNeverConnected, http.StatusNotFound},
-	{rtc.ErrVanished, http.StatusNotFound},
-	{rtc.ErrNoMedia, http.StatusNotFound},
-	{rtc.ErrNotReceived, http.StatusNotFound},
-	{ErrDeleted, http.StatusNotFound},
-	{ErrShutdown, http.StatusNotFound},
 	{rtc.ErrStale, http.StatusPreconditionFailed},
 	{errNoTag, http.StatusPreconditionRequired},
 	{errOften, http.StatusTooManyRequests},

@@ -170,15 +170,42 @@ func TestRefusals(t *testing.T) {
 		errors.New("secret detail"): http.StatusInternalServerError,
 		rtc.ErrStale:                http.StatusPreconditionFailed,
 		rtc.ErrHostile:              http.StatusBadRequest,
-		rtc.ErrHangup:               http.StatusNotFound,
-		rtc.ErrVanished:             http.StatusNotFound,
-		ErrShutdown:                 http.StatusNotFound,
 		context.DeadlineExceeded:    http.StatusInternalServerError,
+		context.Canceled:            http.StatusRequestTimeout,
+		fmt.Errorf("%w: %w", rtc.ErrOver, rtc.ErrHangup):             http.StatusNotFound,
+		fmt.Errorf("%w: %w", rtc.ErrOver, rtc.ErrHostile):            http.StatusNotFound,
+		fmt.Errorf("%w: %w", rtc.ErrOver, errors.New("all is said")): http.StatusNotFound,
 	} {
 		w := httptest.NewRecorder()
 		new(Server).refuse(w, fmt.Errorf("patch: %w", err))
 		if w.Code != code || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%v: %d: %s", err, w.Code, w.Body)
 		}
+	}
+}
+
+// TestPlaces: a place is counted once, also at the moment when an offer becomes a session.
+func TestPlaces(t *testing.T) {
+	var sessions table
+	live := make(chan struct{})
+	for i, want := range []error{nil, nil, errFull} {
+		if err := sessions.reserve(2); err != want {
+			t.Fatalf("caller %d: %v, want %v", i, err, want)
+		}
+		if want != nil {
+			break
+		}
+		if err := sessions.start(&session{Session: &Session{ID: fmt.Sprint(i)}}, func() { <-live }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(live)
+	sessions.running.Wait()
+	if err := sessions.reserve(1); err != nil {
+		t.Error(err)
+	}
+	sessions.release()
+	if sessions.reserved != 0 || len(sessions.all) != 0 {
+		t.Errorf("%d reserved, %d sessions", sessions.reserved, len(sessions.all))
 	}
 }

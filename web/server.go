@@ -62,7 +62,15 @@ func (s *Server) begin(ctx context.Context, offer string) (*session, string, err
 	if err := s.sessions.reserve(s.MaxSessions); err != nil {
 		return nil, "", err
 	}
-	defer s.sessions.release()
+	e, answer, err := s.establish(ctx, offer)
+	if err != nil {
+		s.sessions.release()
+	}
+	return e, answer, err
+}
+
+// establish is begin with a place reserved, which the session takes.
+func (s *Server) establish(ctx context.Context, offer string) (*session, string, error) {
 	if err := s.setup(ctx); err != nil {
 		return nil, "", err
 	}

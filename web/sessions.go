@@ -63,7 +63,7 @@ var (
 	errOften    = errors.New("the session is changed too often; wait a moment")
 )
 
-// reserve keeps a place for one session until start or release.
+// reserve keeps a place for one session until start, or release where there is none.
 func (t *table) reserve(limit int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,6 +93,7 @@ func (t *table) start(s *session, live func()) error {
 	if t.all == nil {
 		t.all = make(map[string]*session)
 	}
+	t.reserved--
 	t.all[s.ID] = s
 	t.running.Go(func() {
 		defer t.remove(s)

@@ -20,7 +20,7 @@ import (
 	"parley/web"
 )
 
-// serving is a server that runs in this process.
+// serving is a server, or a network before one, that runs in this process.
 type serving struct {
 	url  string
 	stop func() error
@@ -30,11 +30,17 @@ type serving struct {
 // test, if not before.
 func start(t *testing.T, args ...string) serving {
 	t.Helper()
+	return begin(t, "listening on ", append([]string{"serve", "--listen", "127.0.0.1:0", "--media", "127.0.0.1:0", "--log-level", "warn"}, args...)...)
+}
+
+// begin runs a verb and waits for a line that begins with words; what follows them is its address.
+func begin(t *testing.T, words string, args ...string) serving {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--media", "127.0.0.1:0", "--log-level", "warn"}, args...), w)
+		err := run(ctx, args, w)
 		w.CloseWithError(io.EOF)
 		ended <- err
 	}()
@@ -44,7 +50,7 @@ func start(t *testing.T, args ...string) serving {
 		case err := <-ended:
 			return err
 		case <-time.After(15 * time.Second):
-			return errors.New("the server does not end")
+			return errors.New("it does not end")
 		}
 	})}
 	t.Cleanup(func() {
@@ -56,13 +62,13 @@ func start(t *testing.T, args ...string) serving {
 	var said []string
 	for lines.Scan() {
 		said = append(said, lines.Text())
-		if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+		if url, ok := strings.CutPrefix(lines.Text(), words); ok {
 			s.url = url
 			go io.Copy(io.Discard, r)
 			return s
 		}
 	}
-	t.Fatalf("the server said %q and ended: %v", said, <-ended)
+	t.Fatalf("%s said %q and ended: %v", args[0], said, <-ended)
 	return s
 }
 

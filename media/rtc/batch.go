@@ -14,14 +14,17 @@ const (
 	batchGrid = 10 * time.Millisecond
 	// parked is how long a read takes at least that found nothing and had to wait.
 	parked = 20 * time.Microsecond
+	// batchMost is how many datagrams a batch has at the most, those of 300 calls: if more come there are no batches for
+	// batchRest. A kernel with its usual limits has room for little more, and others than a flood's would be lost.
+	batchMost = 160
+	batchRest = time.Second
 )
 
 // batched is a UDP socket that is read in batches while datagrams come more than twice in batchGrid, by one reader. With a
 // call or two it is a plain socket.
 type batched struct {
 	*net.UDPConn
-	woken time.Time   // when the last read that had to wait ended
-	dense bool        // and the one before it not long ago: let more come before the next
+	pace  pace
 	timer *time.Timer // of the reader
 }
 
@@ -34,18 +37,38 @@ func newBatched(c *net.UDPConn) *batched {
 // ReadFromAddrPort implements ice.AddrPortReaderWriter. A socket that is closed is noticed within batchGrid.
 func (c *batched) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	began := time.Now()
-	if c.dense {
-		c.dense = false
+	if c.pace.dense {
+		c.pace.dense = false
 		c.timer.Reset(batchGrid - time.Duration(began.UnixNano()%int64(batchGrid)))
 		<-c.timer.C
 		began = time.Now()
 	}
 	n, from, err := c.ReadFromUDPAddrPort(b)
-	if end := time.Now(); end.Sub(began) > parked {
-		c.dense = end.Sub(c.woken) < batchGrid/2
-		c.woken = end
-	}
+	c.pace.note(began, time.Now())
 	return n, from, err
+}
+
+// pace decides whether to wait for more datagrams before the next read.
+type pace struct {
+	dense bool      // to wait
+	woken time.Time // when the last read that had to wait ended
+	since time.Time // of the count
+	count int       // datagrams within a batchGrid
+	rest  time.Time // no batches until then
+}
+
+// note takes note of a read.
+func (p *pace) note(began, ended time.Time) {
+	if ended.Sub(p.since) > batchGrid {
+		p.since, p.count = ended, 0
+	}
+	if p.count++; p.count > batchMost {
+		p.rest = ended.Add(batchRest)
+	}
+	if ended.Sub(began) > parked {
+		p.dense = ended.Sub(p.woken) < batchGrid/2 && ended.After(p.rest)
+		p.woken = ended
+	}
 }
 
 // WriteToAddrPort implements ice.AddrPortReaderWriter.

@@ -65,6 +65,43 @@ func TestBatches(t *testing.T) {
 	}
 }
 
+// TestPace: more datagrams in a batch than the kernel has room for are the end of batches for a while.
+func TestPace(t *testing.T) {
+	var p pace
+	now := time.Now()
+	read := func(after time.Duration) bool {
+		began := now
+		now = now.Add(after)
+		p.dense = false
+		p.note(began, now)
+		return p.dense
+	}
+	for _, c := range []struct {
+		name   string
+		after  time.Duration
+		n      int
+		waited int // reads after which more was waited for
+	}{
+		{"two calls", 10 * time.Millisecond, 50, 0},
+		{"dense", 2 * time.Millisecond, 50, 50},
+		{"a batch of 300 calls", time.Microsecond, batchMost - 10, 0},
+		{"dense after it", 2 * time.Millisecond, 50, 50},
+		{"a flood", time.Microsecond, batchMost + 1, 0},
+		{"dense after the flood", 2 * time.Millisecond, 499, 0},
+		{"dense a second later", 2 * time.Millisecond, 50, 49},
+	} {
+		waited := 0
+		for range c.n {
+			if read(c.after) {
+				waited++
+			}
+		}
+		if waited != c.waited {
+			t.Errorf("%s: waited for more after %d of %d, want %d", c.name, waited, c.n, c.waited)
+		}
+	}
+}
+
 func TestBatchedCloses(t *testing.T) {
 	conn, out := batchPair(t)
 	go func() {

@@ -25,6 +25,7 @@ var (
 	ErrNotReceived    = errors.New("not received: our audio does not reach the peer")
 	ErrHostile        = errors.New("the peer floods the call")
 	ErrStale          = errors.New("the ICE session is not the present one") // the caller's: it is to restart, or has
+	ErrOver           = errors.New("the call is over")                       // it comes with why; a listener's: the call listened to
 )
 
 // Label is the name of the data channel. The side that offers opens it; any other channel is closed.
@@ -88,7 +89,7 @@ type Stats struct {
 	Sent            uint64        // RTP packets out
 	Unsent          uint64        // given to Send while there was no connection
 	Loss            float64       // of what we send, as the peer last reported: 0 to 1
-	RTT             time.Duration // there and back on the network, as the peer's last report tells; zero: not known
+	RTT             time.Duration // there and back, as the peer's last report tells; up to 10 ms of it are our own reading's; zero: not known
 	Jitter          time.Duration // of what we send, as the peer last reported (RFC 3550, 6.4.1)
 	Dropped         uint64        // packets and messages beyond what a peer may send
 	DroppedMessages uint64        // came faster than Messages was read
@@ -168,9 +169,9 @@ func (c *Call) Controls() *media.Relay[media.Control] { return &c.controls }
 func (c *Call) Messages() media.Source[[]byte] { return media.From(c.channel.inbox) }
 
 // Send sends p at once, under its own sequence number, timestamp and marker; its time, SSRC and payload type
-// are those of the wire, but for the payload type of telephone-event, which stays. A packet given before the call is connected, while the peer has put it on hold, or
-// after its end, is counted and forgotten. There is no error: whether the peer is alive and receives is watched by Run. One caller at a
-// time.
+// are those of the wire, but for the payload type of telephone-event, which stays. A packet given before the call is
+// connected, while the peer has put it on hold, or after its end, is counted and forgotten. There is no error: whether
+// the peer is alive and receives is watched by Run. One caller at a time.
 func (c *Call) Send(p media.Packet) {
 	if !c.signals.open.Load() || c.talk.deaf.Load() {
 		c.count.unsent.Add(1)

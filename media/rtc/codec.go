@@ -19,6 +19,14 @@ type Audio struct {
 	Events uint8 // payload type of telephone-event (RFC 4733); zero: none
 }
 
+// String implements fmt.Stringer.
+func (a Audio) String() string {
+	if a.Events == 0 {
+		return fmt.Sprintf("%s as %d", a.Codec, a.PT)
+	}
+	return fmt.Sprintf("%s as %d with %s as %d", a.Codec, a.PT, events, a.Events)
+}
+
 // spoken are the codecs of a call, in the order that a caller offers them.
 var spoken = []media.Codec{media.Opus, media.G722, media.PCMU, media.PCMA}
 

@@ -35,8 +35,9 @@ type audioLine struct {
 	audio       Audio
 	fingerprint string // of the peer's certificate
 	ice         credentials
-	mids        []string // of all lines
-	text        string   // the description as pion gets it: see narrow
+	mids        []string        // of all lines
+	names       []sdp.MediaName // likewise
+	text        string          // the description as pion gets it: see narrow and continued
 }
 
 // credentials are those of one side of an ICE session.
@@ -65,8 +66,7 @@ func readOffer(offer string, only ...media.Codec) (audioLine, error) {
 	if m == nil {
 		return audioLine{}, fmt.Errorf("%w: it has no audio; add a microphone track before making the offer", ErrOffer)
 	}
-	_, bundled := m.Attribute("bundle-only")
-	if m.MediaName.Port.Value == 0 && !bundled {
+	if disabled(m) {
 		return audioLine{}, fmt.Errorf("%w: its first audio line is disabled (port 0)", ErrOffer)
 	}
 	if mid, _ := m.Attribute(sdp.AttrKeyMID); mid == "" {
@@ -88,18 +88,17 @@ func readLine(d *sdp.SessionDescription, m *sdp.MediaDescription, only ...media.
 	if !ok {
 		return audioLine{}, fmt.Errorf("its audio has no codec that is spoken here: one of opus/48000/2, G722, PCMU, PCMA")
 	}
-	setup, _ := attribute(d, m, sdp.AttrKeyConnectionSetup)
 	fingerprint, _ := attribute(d, m, "fingerprint")
 	l := audioLine{
-		direction: direction(d, m), passive: setup == sdp.ConnectionRolePassive.String(),
+		direction: direction(d, m), passive: passive(d, m),
 		audio: audio, fingerprint: fingerprint, ice: iceOf(d),
 	}
 	l.mid, _ = m.Attribute(sdp.AttrKeyMID)
 	for _, o := range d.MediaDescriptions {
 		mid, _ := o.Attribute(sdp.AttrKeyMID)
-		l.mids = append(l.mids, mid)
+		l.mids, l.names = append(l.mids, mid), append(l.names, o.MediaName)
 	}
-	text, err := narrow(d, m, audio)
+	text, err := narrow(d, m, audio, bothWays)
 	l.text = text
 	return l, err
 }
@@ -141,6 +140,14 @@ func parse(text string) (*sdp.SessionDescription, error) {
 	if len(d.MediaDescriptions) > maxLines {
 		return nil, fmt.Errorf("the description has more than %d media lines", maxLines)
 	}
+	mids := make(map[string]bool, maxLines)
+	for _, m := range d.MediaDescriptions {
+		mid, ok := m.Attribute(sdp.AttrKeyMID)
+		if ok && mids[mid] {
+			return nil, fmt.Errorf("the description has two media lines with a=mid:%s", mid)
+		}
+		mids[mid] = true
+	}
 	candidates := 0
 	for _, m := range d.MediaDescriptions {
 		for _, a := range m.Attributes {
@@ -169,6 +176,18 @@ func attribute(d *sdp.SessionDescription, m *sdp.MediaDescription, key string) (
 		return v, true
 	}
 	return d.Attribute(key)
+}
+
+// disabled is whether the offering side does not use the line.
+func disabled(m *sdp.MediaDescription) bool {
+	_, bundled := m.Attribute("bundle-only")
+	return m.MediaName.Port.Value == 0 && !bundled
+}
+
+// passive is whether the offering side wants to wait for the DTLS handshake.
+func passive(d *sdp.SessionDescription, m *sdp.MediaDescription) bool {
+	setup, _ := attribute(d, m, sdp.AttrKeyConnectionSetup)
+	return setup == sdp.ConnectionRolePassive.String()
 }
 
 // iceOf is who describes in ICE: told for the session, or by the first line that does.

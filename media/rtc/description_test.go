@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -242,4 +243,26 @@ func FuzzCheckOffer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCandidatesBounded: however many lines an offer has, it makes us send to few addresses.
+func TestCandidatesBounded(t *testing.T) {
+	offer := peerOffer(t, with(audio, sendrecv))
+	var b strings.Builder
+	b.WriteString(offer)
+	b.WriteString(strings.Repeat("a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n", 30))
+	for i := range 10 {
+		fmt.Fprintf(&b, "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:v%d\r\na=rtpmap:96 VP8/90000\r\n", i)
+		b.WriteString(strings.Repeat("a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n", 30))
+	}
+	l, err := readOffer(b.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(l.text, "a=candidate:"); n != maxCandidates {
+		t.Errorf("%d candidates of 330 are taken, want %d", n, maxCandidates)
+	}
+	if n := strings.Count(l.text, "a=mid:"); n != 11 {
+		t.Errorf("%d lines", n)
+	}
 }

@@ -20,6 +20,7 @@
 //	setup:actpass, setup:active  setup:passive; only an offer of setup:passive gets setup:active
 //	further audio lines        inactive or refused; the call goes on with the first
 //	a video line               refused (port 0); the call goes on
+//	more than 64 candidates    the first 64 are taken
 //
 // Within a call the offering side may put it on hold, and take it back, as often as it likes:
 //
@@ -28,7 +29,11 @@
 //	sendonly                   recvonly: nothing is sent, what Send is given is counted as unsent
 //	recvonly                   sendonly: no media is waited for
 //	inactive                   inactive: both
-//	another codec, audio line, peer connection; port 0  ErrOffer, and the call goes on as it was
+//	lines that are added       refused
+//	another codec or number, audio line, order of the lines, peer connection; port 0  ErrOffer
+//
+// Whatever a further offer says, the call goes on, and takes the next one: what the peer connection below is told of it
+// is its ICE session, candidates and sources alone.
 //
 // # Candidates and restarts
 //

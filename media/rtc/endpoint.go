@@ -39,9 +39,6 @@ type Options struct {
 
 	Timeouts Timeouts
 	Logger   *slog.Logger // nil: discard
-	// Levels are the least levels at which pion's log scopes ("ice", "dtls", "pc", "sctp", …) are heard.
-	// Scopes not named are heard from their warnings on.
-	Levels map[string]slog.Level
 }
 
 // ICEServer is a STUN or TURN server, as WebRTC describes it.
@@ -123,7 +120,7 @@ func Listen(o Options) (*Endpoint, error) {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	e := &Endpoint{limits: limits, log: log, cert: *cert}
-	logs := scopes{log: log, levels: o.Levels}
+	logs := scopes{log}
 	if e.port, err = listen(o, logs); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package rtc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -177,6 +178,80 @@ func FuzzOffer(f *testing.F) {
 		described := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}
 		if _, err := described.Unmarshal(); err != nil {
 			t.Errorf("answer cannot be read: %v", err)
+		}
+	})
+}
+
+// FuzzReoffer: whatever a further offer says, the call is either answered it or told an ErrOffer, and goes on: it takes
+// the next good one.
+func FuzzReoffer(f *testing.F) {
+	e, err := Listen(Options{Addr: "127.0.0.1:0", Loopback: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = e.Close() })
+	out, offer, err := e.Offer(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(out.Close)
+	const candidate = "a=mid:0\r\na=candidate:1 1 "
+	for _, edit := range [][2]string{
+		{"a=mid:1", "a=mid:0"}, {"a=mid:1\r\n", ""}, {"SAVPF 111 110", "SAVPF 111"}, {"a=rtpmap:110 telephone-event/48000", "a=rtpmap:110 x/8000"},
+		{"a=mid:0", candidate + "udp 1 foo.local 9 typ host"}, {"a=mid:0", candidate + "tcp 1 192.0.2.1 9 typ host tcptype x"},
+		{"a=mid:0", candidate + "udp 1 192.0.2.1 9 typ srflx"}, {"a=mid:0", candidate + "udp 1 192.0.2.1 9 typ host generation"},
+		{"a=ice-pwd:", "a=ice-pwd: x"}, {"a=ice-ufrag:", "a=ice-ufrag:ab\r\na=y:"}, {"a=ice-ufrag:", "a=ice-ufrag:new"}, {"a=setup:actpass", "a=setup:passive"},
+		{"a=group:BUNDLE 0 1", "a=group:BUNDLE 1"}, {"m=application 9", "m=application 0"}, {"a=mid:0", "a=mid:0\r\na=rid:x send\r\na=simulcast:send x"},
+		{"a=ssrc:", "a=ssrc:x"}, {"a=sendrecv", "a=inactive"}, {"m=application", "m=video"}, {"m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "m=audio 9 RTP/AVP 0"},
+	} {
+		f.Add(strings.ReplaceAll(offer, edit[0], edit[1]))
+	}
+	f.Fuzz(func(t *testing.T, further string) {
+		in, _, err := e.Answer(t.Context(), offer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		if _, err := in.Reoffer(t.Context(), further); err != nil && !errors.Is(err, ErrOffer) {
+			t.Errorf("unclassed error %v", err)
+		}
+		if _, err := in.Reoffer(t.Context(), offer); err != nil {
+			t.Errorf("it takes no further offer: %v", err)
+		}
+	})
+}
+
+// FuzzRestart: a fragment that restarts ICE, with any candidate, leaves the call as able to restart as before.
+func FuzzRestart(f *testing.F) {
+	e, err := Listen(Options{Addr: "127.0.0.1:0", Loopback: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = e.Close() })
+	out, offer, err := e.Offer(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(out.Close)
+	for _, c := range []string{
+		"1 1 udp 2113929471 192.0.2.1 50000 typ host", "1 1 tcp 1 192.0.2.1 9 typ host tcptype active ufrag abcd", "1 1 udp 1 x.local 9 typ host",
+		"1 1 udp 1 192.0.2.1 9 typ srflx raddr 10.0.0.1 rport 9 generation 0", "1 1 udp 1 2001:db8::1 9 typ relay raddr :: rport 0 network-cost 10 x y",
+		" 1 udp 1 192.0.2.1 9 typ prflx raddr 1 rport 2 a  b", "1 1 tcp 1 192.0.2.1 9 typ srflx raddr 1.1.1.1 rport 2 tcptype so",
+	} {
+		f.Add(c)
+	}
+	const head = "a=ice-ufrag:%s\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"
+	f.Fuzz(func(t *testing.T, candidate string) {
+		in, _, err := e.Answer(t.Context(), offer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		if _, err := in.Patch(t.Context(), fmt.Sprintf(head, "first")+"a=candidate:"+candidate, true); err != nil && !errors.Is(err, ErrOffer) {
+			t.Errorf("unclassed error %v", err)
+		}
+		if _, err := in.Patch(t.Context(), fmt.Sprintf(head, "second"), true); err != nil {
+			t.Errorf("it takes no further restart: %v", err)
 		}
 	})
 }

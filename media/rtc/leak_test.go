@@ -60,7 +60,7 @@ func answered(t *testing.T, server, caller *Endpoint) (in ran, out *Call, answer
 func TestGone(t *testing.T) {
 	slow := Timeouts{Connect: time.Minute, Vanish: time.Minute, NoMedia: time.Minute, NotReceived: time.Minute}
 	never, vanish := slow, slow
-	never.Connect, vanish.Vanish = time.Second, 900*time.Millisecond
+	never.Connect, vanish.Vanish = 500*time.Millisecond, 900*time.Millisecond
 	caller := loopback(t, Timeouts{})
 	for _, c := range []struct {
 		name   string

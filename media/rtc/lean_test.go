@@ -27,7 +27,7 @@ func TestLean(t *testing.T) {
 		}))
 	buf := make([]byte, 100)
 	var h *rtp.Header
-	allocs := testing.AllocsPerRun(100, func() {
+	allocs := allocations(func() {
 		n, a, err := r.Read(buf, nil)
 		if err != nil || n != len(raw) {
 			t.Fatal(n, err)

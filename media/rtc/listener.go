@@ -15,9 +15,6 @@ import (
 	"parley/media"
 )
 
-// ErrOver is why a listener ends when the call that it listens to does.
-var ErrOver = errors.New("the call listened to is over")
-
 // listenDepth is how many packets of a voice wait for a listener: a second of ordinary ones.
 const listenDepth = 50
 

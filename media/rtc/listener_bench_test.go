@@ -45,7 +45,7 @@ func TestListenerAllocations(t *testing.T) {
 	relay.Go(func() { l.relay(t.Context(), tap, out) })
 	p := media.Packet{PT: from.Audio().PT, Payload: make([]byte, 80)}
 	var want uint64
-	n := testing.AllocsPerRun(200, func() {
+	n := allocations(func() {
 		p.Seq++
 		from.up.Send(p)
 		for want++; l.sent.Load() < want; {

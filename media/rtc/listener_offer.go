@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/pion/sdp/v3"
 
@@ -42,10 +40,7 @@ func checkListener(offer string, codec media.Codec) (o listenerOffer, err error)
 		}
 	}
 	for _, m := range found {
-		if o.text, err = narrow(d, m, o.audio); err == nil {
-			o.text, err = aim(d, m, takes) // narrow is for calls, of both directions
-		}
-		if err != nil {
+		if o.text, err = narrow(d, m, o.audio, takes); err != nil {
 			return o, err
 		}
 	}
@@ -54,48 +49,25 @@ func checkListener(offer string, codec media.Codec) (o listenerOffer, err error)
 
 // take takes in the audio line m of d, the i-th.
 func (o *listenerOffer) take(d *sdp.SessionDescription, m *sdp.MediaDescription, i int, codec media.Codec) error {
-	if _, only := m.Attribute("bundle-only"); m.MediaName.Port.Value == 0 && !only {
+	if disabled(m) {
 		return errors.New("is disabled (port 0)")
 	}
 	if dir := direction(d, m); dir != takes {
 		return fmt.Errorf("is %s; a listener only hears: make it recvonly", dir)
 	}
-	pt, ok := payload(m, codec)
+	audio, ok := pick(m, codec)
 	if !ok {
 		return fmt.Errorf("does not offer %s; the call speaks it, and nothing is converted for a listener: offer it", encoding(codec))
 	}
-	if i > 0 && pt != o.audio.PT {
+	if i > 0 && audio.PT != o.audio.PT {
 		return errors.New("has another payload type for the codec than the first: give both the same")
 	}
 	mid, _ := m.Attribute(sdp.AttrKeyMID)
-	if mid == "" || i > 0 && mid == o.mids[0] {
-		return errors.New("has no a=mid of its own")
+	if mid == "" {
+		return errors.New("has no a=mid")
 	}
-	o.mids[i], o.audio = mid, Audio{Codec: codec, PT: pt}
-	setup, _ := attribute(d, m, sdp.AttrKeyConnectionSetup)
-	o.passive = setup == sdp.ConnectionRolePassive.String()
+	o.mids[i], o.audio, o.passive = mid, Audio{Codec: codec, PT: audio.PT}, passive(d, m)
 	return nil
-}
-
-// payload is the line's payload type for the codec.
-func payload(m *sdp.MediaDescription, codec media.Codec) (uint8, bool) {
-	names := encodings(m)
-	for _, f := range m.MediaName.Formats {
-		if pt, err := strconv.ParseUint(f, 10, 7); err == nil && strings.EqualFold(names[f], encoding(codec)) {
-			return uint8(pt), true
-		}
-	}
-	return 0, false
-}
-
-// aim is the description with the media line m in another direction.
-func aim(d *sdp.SessionDescription, m *sdp.MediaDescription, to string) (string, error) {
-	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
-		_, ok := mirrored[a.Key]
-		return ok
-	})
-	m.Attributes = append(m.Attributes, sdp.NewPropertyAttribute(to))
-	return text(d)
 }
 
 // checkAnswer makes sure that both lines of an answer are alive, only send, and speak the codec.
@@ -113,7 +85,7 @@ func (o *listenerOffer) checkAnswer(answer string) error {
 			return fmt.Errorf("the answer's audio line %q is not sendonly", want)
 		}
 		if a, _ := pick(d.MediaDescriptions[i]); a != o.audio {
-			return fmt.Errorf("the answer's audio line %q is %s as %d, not %s as %d", want, a.Codec, a.PT, o.audio.Codec, o.audio.PT)
+			return fmt.Errorf("the answer's audio line %q is %v, not %v", want, a, o.audio)
 		}
 	}
 	return nil

@@ -8,11 +8,9 @@ import (
 	"github.com/pion/logging"
 )
 
-// scopes gives pion's parts their loggers: slog with the part's name, from a level of its own.
-type scopes struct {
-	log    *slog.Logger
-	levels map[string]slog.Level
-}
+// scopes gives pion's parts their loggers: slog with the part's name. They are heard from their warnings on, the quiet
+// ones from their errors.
+type scopes struct{ log *slog.Logger }
 
 // quiet are the scopes whose warnings tell of every ordinary end of a call.
 var quiet = map[string]slog.Level{
@@ -27,9 +25,6 @@ var quiet = map[string]slog.Level{
 func (s scopes) NewLogger(scope string) logging.LeveledLogger {
 	level := slog.LevelWarn
 	if l, ok := quiet[scope]; ok {
-		level = l
-	}
-	if l, ok := s.levels[scope]; ok {
 		level = l
 	}
 	return scoped{log: s.log.With(slog.String("scope", scope)), level: level}

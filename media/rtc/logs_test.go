@@ -9,7 +9,7 @@ import (
 func TestLogs(t *testing.T) {
 	var b strings.Builder
 	log := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := scopes{log: log, levels: map[string]slog.Level{"ice": slog.LevelDebug}}
+	s := scopes{log}
 	for _, scope := range []string{"ice", "pc", "other"} {
 		l := s.NewLogger(scope)
 		l.Trace("1")
@@ -23,7 +23,7 @@ func TestLogs(t *testing.T) {
 		l.Error("5")
 		l.Errorf("%d", 5)
 	}
-	for scope, want := range map[string]string{"ice": "22334455", "pc": "55", "other": "4455"} {
+	for scope, want := range map[string]string{"ice": "55", "pc": "55", "other": "4455"} {
 		got := ""
 		for l := range strings.Lines(b.String()) {
 			if strings.Contains(l, "scope="+scope) {

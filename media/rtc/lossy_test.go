@@ -3,8 +3,10 @@ package rtc
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 )
 
@@ -44,7 +46,7 @@ func TestStreamLimit(t *testing.T) {
 	}
 	defer l.Close()
 	few := &limited{Listener: l}
-	few.open.Store(streamLimit - 1)
+	few.open = streamLimit - 1
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp4", l.Addr().String())
 		if err != nil {
@@ -69,7 +71,47 @@ func TestStreamLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Close()
-	if n := few.open.Load(); n != streamLimit-1 {
-		t.Errorf("%d are open", n)
+	if few.open != streamLimit-1 || len(few.of) != 0 {
+		t.Errorf("%d are open, %v", few.open, few.of)
+	}
+	one, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	few.open = 0
+	for range streamLimit / 4 {
+		if !few.enter(one) {
+			t.Fatal("too few of one host")
+		}
+	}
+	if few.enter(one) || !few.enter(other) {
+		t.Error("one host has the places of others")
+	}
+}
+
+// failing is a listener that fails before it takes a connection.
+type failing struct {
+	net.Listener
+	errs []error
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if len(f.errs) == 0 {
+		c, _ := net.Pipe()
+		return c, nil
+	}
+	err := f.errs[0]
+	f.errs = f.errs[1:]
+	return nil, err
+}
+
+// TestStreamErrors: a connection that could not be taken is not the end of the listener.
+func TestStreamErrors(t *testing.T) {
+	l := &limited{Listener: &failing{errs: []error{syscall.EMFILE, syscall.ECONNABORTED}}, log: slog.New(slog.DiscardHandler)}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	l = &limited{Listener: &failing{errs: []error{net.ErrClosed}}}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package rtc
 import (
 	"context"
 	"errors"
+	"flag"
 	"testing"
 	"time"
 
@@ -11,7 +12,10 @@ import (
 	"parley/media"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // the parallel ones wait more than they compute; the command line comes after it
+	goleak.VerifyTestMain(m)
+}
 
 func endpoint(t *testing.T, o Options) *Endpoint {
 	t.Helper()
@@ -110,4 +114,14 @@ func wantErr(t *testing.T, got, want error) {
 	if !errors.Is(got, want) {
 		t.Errorf("ended with %v, want %v", got, want)
 	}
+}
+
+// allocations is how many f makes, each time. The runtime counts those of the whole process: what ends from the tests before
+// may add to some of the tries, but not to all of them.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(100, f)
+	for range 9 {
+		least = min(least, testing.AllocsPerRun(100, f))
+	}
+	return least
 }

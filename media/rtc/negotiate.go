@@ -42,13 +42,25 @@ func (c *Call) negotiate(ctx context.Context, what string, f func() error) error
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	select {
-	case <-c.signals.ended: // whatever pion says of a closed connection
-		return fmt.Errorf("%s: the call is over: %w", what, c.signals.why)
-	default:
+	if over := c.over(err); over != nil { // whatever pion says of a closed connection
+		err = over
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// over is an ErrOver, and why, once the call is. The peer's goodbye closes the connection before Run notices; err may
+// tell it.
+func (c *Call) over(err error) error {
+	select {
+	case <-c.signals.ended:
+		return fmt.Errorf("%w: %w", ErrOver, c.signals.why)
+	default:
+	}
+	if errors.Is(err, webrtc.ErrConnectionClosed) || c.pc.SignalingState() == webrtc.SignalingStateClosed {
+		return fmt.Errorf("%w: %w", ErrOver, ErrHangup)
 	}
 	return nil
 }
@@ -75,7 +87,7 @@ func (c *Call) answer(ctx context.Context, l audioLine, candidates []string) (st
 	c.out.audio.Store(&l.audio)
 	// What the description says was checked; what pion still refuses is in it too.
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: l.text}); err != nil {
-		return "", fmt.Errorf("%w: %s", ErrOffer, err)
+		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
 	if err := c.addCandidates(candidates); err != nil {
 		return "", err
@@ -90,21 +102,21 @@ func (c *Call) answer(ctx context.Context, l audioLine, candidates []string) (st
 	}
 	answer, err := c.pc.CreateAnswer(nil)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", ErrOffer, err)
+		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
 	got, err := checkAnswer(answer.SDP, l.mid)
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", ErrOffer, err)
 	}
 	if got.audio != l.audio {
-		return "", fmt.Errorf("answer %+v: got %+v", l.audio, got.audio)
+		return "", fmt.Errorf("answer %v: got %v", l.audio, got.audio)
 	}
 	text, err := c.describe(ctx, answer)
 	if err != nil {
 		return "", err
 	}
 	c.settle(l)
-	return redirected(text, l.mid, mirrored[l.direction])
+	return completed(text, l)
 }
 
 // settle takes note of the peer's description.
@@ -166,7 +178,7 @@ func (c *Call) wait(ctx context.Context, what string, done <-chan struct{}) erro
 	case <-done:
 		return nil
 	case <-c.signals.ended:
-		return fmt.Errorf("%s: the call is over: %w", what, c.signals.why)
+		return fmt.Errorf("%s: %w", what, c.over(nil))
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	case <-limit.C:
@@ -206,7 +218,7 @@ func (c *Call) Accept(answer string) error {
 		c.out.audio.Store(&l.audio)
 		d := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: l.text}
 		if err := c.pc.SetRemoteDescription(d); err != nil {
-			return fmt.Errorf("%w: %s", ErrAnswer, err)
+			return fmt.Errorf("%w: %w", ErrAnswer, err)
 		}
 		c.Alive()
 		c.settle(l)
@@ -226,9 +238,8 @@ func (l audioLine) sameCall(next audioLine) error {
 	switch {
 	case next.mid != l.mid:
 		return fmt.Errorf("its first audio line is %q, that of the call is %q", next.mid, l.mid)
-	case next.audio.Codec != l.audio.Codec || next.audio.PT != l.audio.PT:
-		return fmt.Errorf("its audio is %s as %d, that of the call is %s as %d: the codec stays for the length of a call",
-			next.audio.Codec, next.audio.PT, l.audio.Codec, l.audio.PT)
+	case next.audio != l.audio:
+		return fmt.Errorf("its audio is %v, that of the call is %v: the codec stays for the length of a call", next.audio, l.audio)
 	case next.fingerprint != l.fingerprint:
 		return errors.New("it is from another peer connection than the call: begin a new call")
 	case next.ice.ufrag == "" || next.ice.pwd == "":
@@ -240,7 +251,8 @@ func (l audioLine) sameCall(next audioLine) error {
 // Reoffer answers a further offer of the peer within the call: a renegotiation, an ICE restart, or both. The call's
 // audio line goes on, on the same track and clock, in the direction that mirrors the offer's: an offer of sendonly or
 // inactive puts what we send on hold, one of recvonly or inactive what the peer sends, without ending the call. Lines
-// that are added are refused or inactive. An offer that is not of this call is an ErrOffer, and the call goes on.
+// that are added are refused. An offer that is not of this call is an ErrOffer, and the call goes on. ctx ends the wait
+// for its turn: a change that was begun is finished.
 func (c *Call) Reoffer(ctx context.Context, offer string) (string, error) {
 	var answer string
 	err := c.negotiate(ctx, "answer further offer", func() error {
@@ -254,11 +266,14 @@ func (c *Call) Reoffer(ctx context.Context, offer string) (string, error) {
 		if err := c.talk.line.sameCall(l); err != nil {
 			return fmt.Errorf("%w: %s", ErrOffer, err)
 		}
+		if l.text, err = continued(c.talk.line, l); err != nil {
+			return err
+		}
 		c.Alive()
 		if err := c.underway(ctx); err != nil {
 			return err
 		}
-		answer, err = c.answer(ctx, l, nil)
+		answer, err = c.answer(context.WithoutCancel(ctx), l, nil) // from here on there is no way back
 		return err
 	})
 	return answer, err
@@ -364,7 +379,7 @@ func (c *Call) renew(ctx context.Context, f fragment) (string, error) {
 		return "", err
 	}
 	l.ice = f.ice
-	answer, err := c.answer(ctx, l, f.candidates)
+	answer, err := c.answer(context.WithoutCancel(ctx), l, f.candidates) // from here on there is no way back
 	if err != nil {
 		return "", err
 	}
@@ -375,7 +390,7 @@ func (c *Call) renew(ctx context.Context, f fragment) (string, error) {
 func (c *Call) addCandidates(candidates []string) error {
 	for _, s := range candidates {
 		if err := c.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: s}); err != nil {
-			return fmt.Errorf("%w: candidate %.80q: %s", ErrOffer, s, err)
+			return fmt.Errorf("%w: candidate %.80q: %w", ErrOffer, s, err)
 		}
 	}
 	return nil

@@ -3,10 +3,13 @@ package rtc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pion/webrtc/v4"
 
 	"parley/media"
 )
@@ -51,6 +54,11 @@ func TestReoffer(t *testing.T) {
 		{"more lines again", offer + second + video, "audio sendrecv, application sendrecv, audio rejected, video rejected", ""},
 		{"other codec", strings.ReplaceAll(offer, "opus/48000/2", "speex/48000/2"), "", "codec stays"},
 		{"other number", strings.NewReplacer(":111 ", ":96 ", "SAVPF 111", "SAVPF 96").Replace(offer), "", "codec stays"},
+		{"other number of the keys", strings.NewReplacer(":110 ", ":101 ", " 110 ", " 101 ").Replace(offer), "", "codec stays"},
+		{"the same line twice", strings.Replace(offer, "a=mid:1", "a=mid:0", 1), "", "two media lines"},
+		{"other lines", strings.Replace(offer, "a=mid:1", "a=mid:2", 1), "", "do not begin with those of the call"},
+		{"fewer lines", offer[:strings.Index(offer, "m=application")], "", "do not begin with those of the call"},
+		{"another kind of line", strings.Replace(offer, "m=application", "m=video", 1), "", "do not begin with those of the call"},
 		{"other certificate", strings.Replace(offer, "a=fingerprint:sha-256 ", "a=fingerprint:sha-256 00:", 1), "", "another peer connection"},
 		{"other line", strings.Replace(offer, "a=mid:", "a=mid:x", 1), "", "first audio line"},
 		{"no credentials", strings.ReplaceAll(offer, "a=ice-ufrag", "a=x"), "", "ICE credentials"},
@@ -69,6 +77,9 @@ func TestReoffer(t *testing.T) {
 		}
 		if l := strings.Join(lines(t, got), ", "); l != c.lines {
 			t.Errorf("%s: answered %q, want %q", c.name, l, c.lines)
+		}
+		if m, where := strings.Count(got, "\nm="), strings.Count(got, "\nc="); where != m {
+			t.Errorf("%s: %d lines, %d addresses", c.name, m, where)
 		}
 		sends := strings.HasPrefix(c.lines, "audio send")
 		sent, unsent := in.Stats().Sent, in.Stats().Unsent
@@ -90,7 +101,7 @@ func TestReoffer(t *testing.T) {
 		"restart": func() error { _, err := out.Restart(t.Context()); return err },
 		"accept":  func() error { return out.Accept(answer) },
 	} {
-		if err := f(); !errors.Is(err, ErrHangup) {
+		if err := f(); !errors.Is(err, ErrOver) || !errors.Is(err, ErrHangup) {
 			t.Errorf("%s after the end: %v", name, err)
 		}
 	}
@@ -132,6 +143,61 @@ func TestHold(t *testing.T) {
 	}
 	out.Close()
 	_ = o.why(t)
+}
+
+// TestGivenUp: who asked for a change may leave in the middle of it; the call is not left between two ICE sessions.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	e := loopback(t, Timeouts{})
+	in, out := pair(t, e, e)
+	gone, cancel := context.WithCancelCause(t.Context())
+	cancel(errStop)
+	begun := 0
+	for i := range 40 { // half of them are taken: the turn was free, too
+		_, err := in.Patch(gone, fmt.Sprintf("a=ice-ufrag:gone%d\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n", i), true)
+		if err == nil {
+			begun++
+		} else if !errors.Is(err, errStop) {
+			t.Fatal(err)
+		}
+		if local := in.pc.LocalDescription().SDP; !strings.Contains(local, "a=ice-ufrag:"+in.Tag()) {
+			t.Fatalf("the tag is %s, the ICE session another", in.Tag())
+		}
+	}
+	t.Logf("%d changes were made", begun)
+	restart(t, in.Call, out.Call, func(s string) string { return s })
+	flows(t, in.Call, out.Call)
+}
+
+// TestNegotiateAfterGoodbye: the peer's goodbye is the reason also if Run has not noticed yet.
+func TestNegotiateAfterGoodbye(t *testing.T) {
+	t.Parallel()
+	e := loopback(t, Timeouts{})
+	out, offer, err := e.Offer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	in, answer, err := e.Answer(t.Context(), offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := out.Accept(answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.underway(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.pc.Close(); err != nil { // as pion does by itself
+		t.Fatal(err)
+	}
+	if _, err := in.Reoffer(t.Context(), offer); !errors.Is(err, ErrOver) || !errors.Is(err, ErrHangup) || errors.Is(err, ErrOffer) {
+		t.Errorf("reoffer: %v", err)
+	}
+	if err := in.over(fmt.Errorf("%w: %w", ErrOffer, webrtc.ErrConnectionClosed)); !errors.Is(err, ErrOver) {
+		t.Errorf("closed a moment ago: %v", err)
+	}
 }
 
 // TestSides: each side of a call negotiates as its role has it, one at a time.

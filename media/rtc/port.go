@@ -13,8 +13,8 @@ import (
 // socket, so that one burst of a hundred calls must fit.
 const socketBuffer = 4 << 20
 
-// port is one port number, open for UDP, and TCP if asked for, on each address that callers may use: a socket on the unspecified
-// address would answer from whichever address the kernel picks.
+// port is one port number, open for UDP, and TCP if asked for, on each address that callers may use: a socket on the
+// unspecified address would answer from whichever address the kernel picks.
 type port struct {
 	addr    netip.AddrPort
 	mux     *ice.MultiUDPMuxDefault // nil: no port

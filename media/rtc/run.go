@@ -93,7 +93,8 @@ func (c *Call) vitals(now time.Duration) vitals {
 }
 
 // free closes the peer connection, which ends the readers, and then the streams. A negotiation that goes on is let
-// end, which it does because the call has, and none begins after it. Closing sends the peer a goodbye. Should pion hang, it is left behind with a line in the log rather than holding up the caller.
+// end, which it does because the call has, and none begins after it. Closing sends the peer a goodbye. Should pion
+// hang, it is left behind with a line in the log rather than holding up the caller.
 func (c *Call) free(readers *sync.WaitGroup) {
 	c.signals.open.Store(false)
 	done := make(chan struct{})

@@ -3,10 +3,10 @@ package rtc
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -14,11 +14,12 @@ import (
 
 // The bounds of ICE over TCP.
 const (
-	streamLimit  = 1000             // connections of an address: above the calls of a machine, below its file limit
-	streamGreets = 5 * time.Second  // until a connection must have told its call
-	streamWrites = 256 << 10        // bytes of a connection that wait for the network; further packets are lost
-	streamReads  = 64               // packets of a call that wait to be read
-	streamUnused = 10 * time.Second // for a connection of a call that is not there yet
+	streamLimit  = 1000                  // connections of an address: above the calls of a machine, below its file limit
+	streamGreets = 5 * time.Second       // until a connection must have told its call
+	streamWrites = 256 << 10             // bytes of a connection that wait for the network; further packets are lost
+	streamReads  = 64                    // packets of a call that wait to be read
+	streamUnused = 10 * time.Second      // for a connection of a call that is not there yet
+	streamPause  = 50 * time.Millisecond // after a connection that could not be taken
 )
 
 // streams takes ICE over TCP (RFC 6544, passive), on one listener an address. It implements ice.TCPMux.
@@ -61,7 +62,7 @@ func serve(listeners []net.Listener, logs scopes) streams {
 	s := make(streams, len(listeners))
 	for _, l := range listeners {
 		s[l.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap()] = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-			Listener: &limited{Listener: l}, Logger: logs.NewLogger("mux"),
+			Listener: &limited{Listener: l, log: logs.log}, Logger: logs.NewLogger("mux"),
 			ReadBufferSize: streamReads, WriteBufferSize: streamWrites,
 			FirstStunBindTimeout: streamGreets, AliveDurationForConnFromStun: streamUnused,
 		})
@@ -69,24 +70,71 @@ func serve(listeners []net.Listener, logs scopes) streams {
 	return s
 }
 
-// limited closes the connections beyond streamLimit as they come.
+// limited closes the connections beyond streamLimit as they come, and those of one host beyond a quarter of it: nobody
+// takes all the places.
 type limited struct {
 	net.Listener
-	open atomic.Int32
+	log *slog.Logger
+
+	mu   sync.Mutex
+	open int
+	of   map[netip.Prefix]int
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. Only the listener's end ends it: pion takes any error for that.
 func (l *limited) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
-		if l.open.Add(1) <= streamLimit {
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		if err != nil { // no file left, for one
+			l.log.Warn("TCP connection not taken", slog.Any("err", err))
+			<-time.After(streamPause)
+			continue
 		}
-		l.open.Add(-1)
+		host := hostOf(c.RemoteAddr())
+		if l.enter(host) {
+			return &counted{Conn: c, leave: sync.OnceFunc(func() { l.leave(host) })}, nil
+		}
 		_ = c.Close() // it is over either way
+	}
+}
+
+// hostOf is whom an address belongs to: an IPv4 address, or an IPv6 network of 64 bits.
+func hostOf(a net.Addr) netip.Prefix {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip, bits := t.AddrPort().Addr().Unmap().WithZone(""), 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // the bits are in range
+	return p
+}
+
+func (l *limited) enter(host netip.Prefix) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open >= streamLimit || l.of[host] >= streamLimit/4 {
+		return false
+	}
+	if l.of == nil {
+		l.of = make(map[netip.Prefix]int)
+	}
+	l.open++
+	l.of[host]++
+	return true
+}
+
+func (l *limited) leave(host netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.of[host]--; l.of[host] == 0 {
+		delete(l.of, host)
 	}
 }
 

@@ -36,6 +36,7 @@ const (
 type watch struct {
 	limits    Timeouts
 	connected bool
+	begun     time.Duration // when it was
 	upSince   time.Duration // the peer has been up without a break
 	downSince time.Duration
 	wasUp     bool
@@ -66,9 +67,9 @@ func (w *watch) step(now time.Duration, v vitals) (event, error) {
 		if w.wasUp {
 			return w.media(now, v)
 		}
-		e := nothing
-		if w.connected {
-			e = back
+		e := back
+		if !w.connected {
+			e, w.begun = nothing, now
 		}
 		w.connected, w.wasUp, w.upSince, w.sendSince = true, true, now, 0
 		return e, nil
@@ -101,7 +102,8 @@ func (w *watch) lost(now time.Duration, v vitals) (event, error) {
 }
 
 func (w *watch) media(now time.Duration, v vitals) (event, error) {
-	if now-max(v.received, w.upSince) >= w.limits.NoMedia {
+	// A path that comes back gives the peer its time again, but not for ever: as much as one outage may take.
+	if now-max(v.received, w.upSince) >= w.limits.NoMedia || now-max(v.received, w.begun)-lostLimit >= w.limits.NoMedia {
 		return nothing, ErrNoMedia
 	}
 	if v.sent == 0 || now-v.sent >= pause {

@@ -45,6 +45,8 @@ func TestWatch(t *testing.T) {
 		{"sends nothing", []moment{{1, up, false, true, true, false}}, 31, ErrNoMedia, 0},
 		{"stops sending", []moment{{1, up, true, true, true, false}, {50, up, false, true, true, false}}, 79, ErrNoMedia, 0},
 		{"network and sound lost at different times", []moment{{1, up, true, true, true, false}, {40, up, false, true, true, false}, {60, down, false, true, true, false}, {65, up, false, true, true, false}}, 95, ErrNoMedia, 0},
+		{"restarts for ever, and sends nothing", []moment{{1, up, false, true, true, true}, {20, down, false, true, true, true}, {25, up, false, true, true, true},
+			{45, down, false, true, true, true}, {50, up, false, true, true, true}, {70, down, false, true, true, true}, {75, up, false, true, true, true}}, 91, ErrNoMedia, 0},
 		{"does not receive", []moment{{1, up, true, true, false, false}}, 16, ErrNotReceived, 1},
 		{"stops receiving", []moment{{1, up, true, true, true, false}, {50, up, true, true, false, false}}, 60, ErrNotReceived, 1},
 		{"receives again", []moment{{1, up, true, true, true, false}, {50, up, true, true, false, false}, {60, up, true, true, true, false}, {70, up, true, true, false, false}}, 80, ErrNotReceived, 2},

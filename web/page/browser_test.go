@@ -137,10 +137,13 @@ func figures(t *testing.T, p *tab) {
 // end checks hanging up, and what stays.
 func end(t *testing.T, p *tab) {
 	p.TB = t
+	p.run(`peer.stale = parley.call.channel`)
 	p.do(chromedp.Focus(chromedp.CSS("button.main")), chromedp.KeyEvent(kb.Enter))
 	p.wait(`parley.phase === "ended" && peer.left.includes("/sessions/one")`)
+	p.run(`peer.stale.dispatchEvent(new MessageEvent("message", {data: '{"type": "ended", "reason": "You hung up."}'}))`) // it was on its way
 	p.wait(`peer.tracks.every((t) => t.readyState === "ended")`)
 	p.waitSeen(".status", "Call ended")
+	p.wait(`!parley.problem`)
 	p.wait(`document.activeElement.innerText === "Talk"`)
 	p.waitSeen("main", "And on Mars?")
 	p.run(`navigator.clipboard.writeText = async (text) => { peer.copied = text; }`)

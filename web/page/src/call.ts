@@ -18,9 +18,9 @@ export interface Timeouts {
 
 /** What a call tells while it lasts. */
 export interface CallEvents {
-  /** The agent's track has come. */
+  /** The agent's track has come. Not called after close. */
   track(track: MediaStreamTrack): void;
-  /** Data came on the channel. */
+  /** Data came on the channel. Not called after close. */
   message(data: unknown): void;
   /** The path is lost and being mended, or is back. */
   steady(yes: boolean): void;
@@ -62,8 +62,9 @@ export class Call implements Line {
     });
     this.sender = this.peer.addTrack(track, new MediaStream([track]));
     this.channel = this.peer.createDataChannel(label); // before the offer: it must be in it
-    this.peer.ontrack = (e) => events.track(e.track);
-    this.channel.onmessage = (e) => events.message(e.data);
+    // A browser may still tell what was on its way when the call was closed.
+    this.peer.ontrack = (e) => this.over.signal.aborted || events.track(e.track);
+    this.channel.onmessage = (e) => this.over.signal.aborted || events.message(e.data);
     this.reconnect = new Reconnect(this, events, pace);
   }
 

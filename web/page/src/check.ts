@@ -25,7 +25,7 @@ class Check extends LitElement {
     return html`
       <header><h1><a href=".">parley</a></h1>
         <p class="status" data-phase=${this.running ? "connecting" : "idle"}><i class="dot"></i>
-          <span role="status">${this.running ? "Checking …" : this.done ? verdict(this.found).title : "Ready"}</span></p>
+          <span role="status">${this.running ? "Checking …" : this.done ? html`Done<span class="sr">: ${verdict(this.found).title}</span>` : "Ready"}</span></p>
       </header>
       <main>${begun ? this.findings() : html`<section class="hero"><h2>Does it work?</h2>
         <p>Press Check and allow the microphone. Every way to the server is tried with a short call, which takes up to half a minute.</p></section>`}

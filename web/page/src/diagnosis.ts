@@ -38,6 +38,9 @@ export interface Attempt {
 
 const limits: Timeouts = { gather: 2500, answer: 8000, relay: 0, connect: 6000 };
 
+/** How often a server is asked again that is full, and after how many milliseconds: of the try before it may still know. */
+const again = { times: 3, after: 1000 };
+
 /** How loud a microphone must be to be there, RMS: −80 dBFS. */
 const audible = 1e-4;
 
@@ -58,11 +61,17 @@ export async function diagnose(base: URL, signal: AbortSignal, tell: (step: Step
     await take("microphone", () => microphone(sound));
     await take("loudspeaker", () => loudspeaker(sound));
     if (!(await take("server", () => server(base)))) return found;
-    const dial = (route: Route): Promise<Attempt> => attempt(base, sound, route, signal);
+    const dial = async (route: Route): Promise<Attempt> => {
+      for (let n = 0; ; n++) {
+        const a = await attempt(base, sound, route, signal);
+        if (a.problem?.code !== "busy" || n === again.times || signal.aborted) return a;
+        await new Promise((done) => setTimeout(done, again.after));
+      }
+    };
     let direct: Attempt | undefined;
     await take("udp", async () => {
       direct = await dial({ only: (c) => c.protocol === "udp" });
-      return direct.problem?.failed === "server" ? fails(words(direct.problem)) : path("udp", direct);
+      return path("udp", direct);
     });
     if (!direct || direct.problem?.failed === "server") return found;
     const { theirs, relays } = direct;
@@ -190,6 +199,7 @@ export function path(way: Path, a: Attempt): Finding {
     const trip = a.roundTrip > 0 ? ` A round trip takes ${(a.roundTrip * 1000).toFixed(0)} ms.` : "";
     return works(`Connected in ${seconds(a.milliseconds)}.${trip}`);
   }
+  if (a.problem.failed === "server") return fails(words(a.problem));
   const tried = `No connection after ${seconds(a.milliseconds)}`;
   if (a.problem.code === "encryption" || a.problem.code === "channel") return fails(`${tried}: ${words(a.problem)}`);
   if (way === "relayUdp" || way === "relayTcp") {

@@ -39,13 +39,13 @@ export function apply(lines: readonly Line[], m: Message): readonly Line[] {
 
 /** The transcript of a call that is over: nothing more comes, and what was not heard is not said. */
 export function settle(lines: readonly Line[]): readonly Line[] {
-  return lines.map((l) => ({ ...l, rest: "", done: true })).filter((l) => l.text !== "" || l.interrupted);
+  return lines.map((l) => ({ ...l, rest: "", done: true })).filter((l) => l.text !== "");
 }
 
 /** The transcript as plain text, one line a turn of one side. What was never heard is left out. */
 export function asText(lines: readonly Line[]): string {
   return lines
-    .filter((l) => l.text !== "" || l.interrupted)
+    .filter((l) => l.text !== "")
     .map((l) => [l.who === "you" ? "You:" : "Agent:", l.text, l.interrupted ? "(interrupted)" : ""].filter(Boolean).join(" "))
     .join("\n");
 }
@@ -62,7 +62,7 @@ function put(lines: readonly Line[], line: Line): readonly Line[] {
   const old = at < 0 ? undefined : lines[at];
   const replaces = old !== undefined && order(old) === order(line);
   const list = [...lines];
-  const empty = line.text === "" && line.rest === "" && line.done;
+  const empty = line.text === "" && line.done && (line.rest === "" || line.interrupted); // of an answer nothing was heard
   list.splice(at < 0 ? lines.length : at, replaces ? 1 : 0, ...(empty ? [] : [line]));
   return list.slice(-most);
 }

@@ -20,6 +20,7 @@ test("a path that fails says what was tried and what to do", () => {
     ["tcp", { ours: [tcp], theirs: [tcp] }, /to 192\.0\.2\.1, port 7882\. .*TCP port\.$/],
     ["udp", { theirs: [udp] }, /^This browser offers no UDP address/],
     ["udp", { ours: [udp], theirs: [udp], problem: problem("encryption") }, /could not be encrypted/],
+    ["tcp", { theirs: [tcp], problem: problem("busy") }, /^The server is in as many conversations/],
     ["relayUdp", {}, /the relay does not answer\. .*UDP/],
     ["relayTcp", { ours: [relay] }, /the relay answers, but does not reach the server/],
   ];

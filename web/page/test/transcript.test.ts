@@ -18,6 +18,8 @@ const cases: [name: string, messages: Message[], want: string[]][] = [
     [agent(1, "", "One two three."), agent(1, "One two", "One two three."), agent(1, "One two three.", "One two three.", true)],
     ["1 agent One two three.|."]],
   ["an interruption keeps what was never heard apart", [agent(1, "One", "One two.", false, true)], ["1 agent One| two..!"]],
+  ["an answer that you cut off before its first word is taken back",
+    [user(1, "Hi"), agent(1, "", "Hello."), agent(1, "", "Hello.", true, true)], ["1 you Hi|."]],
   ["in a turn the caller comes first, whatever arrives first",
     [agent(1, "Noon.", "Noon.", true), user(1, "What time is it?")], ["1 you What time is it?|.", "1 agent Noon.|."]],
   ["turns are in order, whatever arrives first",
@@ -49,7 +51,7 @@ test("the oldest lines are forgotten", () => {
 
 test("as text, what was never heard is left out", () => {
   const lines = run(user(1, "Tell me a story."), agent(1, "Once", "Once upon a time.", true, true), user(2, "Stop."), agent(2, "", "Fine", true, true), agent(3, "", "not yet"));
-  assert.equal(asText(lines), "You: Tell me a story.\nAgent: Once (interrupted)\nYou: Stop.\nAgent: (interrupted)");
+  assert.equal(asText(lines), "You: Tell me a story.\nAgent: Once (interrupted)\nYou: Stop.");
 });
 
 test("when the call is over nothing more comes", () => {

@@ -4,7 +4,9 @@
   const name = (e) => `${e.localName}.${e.className?.baseVal ?? e.className} "${(e.textContent ?? "").trim().slice(0, 30)}"`;
   const shown = (e) => e.checkVisibility() && !e.closest(".sr, [aria-hidden=true] .lit, noscript");
 
-  if (document.documentElement.scrollWidth > innerWidth) wrong.push(`the page is ${document.documentElement.scrollWidth} wide`);
+  const page = document.documentElement;
+  if (page.scrollWidth > innerWidth) wrong.push(`the page is ${page.scrollWidth} wide`);
+  if (page.scrollHeight > innerHeight) wrong.push(`the page is ${page.scrollHeight} high`);
   const all = [...document.querySelectorAll("body > :not(noscript) *")].filter(shown);
   for (const e of all) {
     const box = e.getBoundingClientRect();
