@@ -225,6 +225,20 @@ func TestCancel(t *testing.T) {
 	p.do(chromedp.Click(chromedp.CSS("button.main")))
 	p.wait(`parley.phase === "idle" && !parley.problem && peer.tracks[0].readyState === "ended"`)
 	p.run(`peer.mode = "answer"`)
+	// A browser never says how it went with an answer if the call is closed meanwhile.
+	p.run(`(() => {
+		const take = peer.take = RTCPeerConnection.prototype.setRemoteDescription;
+		RTCPeerConnection.prototype.setRemoteDescription = function (d) {
+			if (d.type !== "answer") return take.call(this, d);
+			peer.taken = true;
+			return new Promise(() => undefined);
+		};
+		parley.connect().then((up) => { peer.up = up; });
+	})()`)
+	p.wait(`peer.taken`)
+	p.run(`parley.hangup()`)
+	p.wait(`peer.up === false && parley.phase === "idle" && !parley.problem`)
+	p.run(`RTCPeerConnection.prototype.setRemoteDescription = peer.take`)
 	p.talk()
 }
 

@@ -151,7 +151,7 @@ export class Call implements Line {
   /** Makes an offer with our candidates. */
   private async describe(): Promise<string> {
     const gathered = this.gathered();
-    await this.peer.setLocalDescription();
+    await this.unlessOver(this.peer.setLocalDescription());
     await gathered;
     // By a relay only, and it gave no address: there is nothing to offer.
     if (this.route.policy === "relay" && this.candidates().ours.length === 0) throw new Failure(problem("path"));
@@ -161,7 +161,18 @@ export class Call implements Line {
 
   private accept(sdp: string): Promise<void> {
     this.answer = sdp;
-    return this.peer.setRemoteDescription({ type: "answer", sdp: this.route.only ? filter(sdp, this.route.only) : sdp });
+    return this.unlessOver(this.peer.setRemoteDescription({ type: "answer", sdp: this.route.only ? filter(sdp, this.route.only) : sdp }));
+  }
+
+  /** Waits for what a browser leaves open for ever when the call is closed meanwhile. */
+  private unlessOver<T>(work: Promise<T>): Promise<T> {
+    const signal = this.over.signal;
+    return new Promise<T>((resolve, reject) => {
+      const over = (): void => reject(signal.reason);
+      signal.addEventListener("abort", over);
+      if (signal.aborted) over();
+      void work.then(resolve, reject).finally(() => signal.removeEventListener("abort", over));
+    });
   }
 
   /**
