@@ -20,16 +20,21 @@ type exchange struct {
 }
 
 // ask begins a turn. A turn that was committed too early, and whose answer was never heard, becomes part
-// of this one.
-func (h *history) ask(turn int, user string) {
+// of this one: the turn that it was is returned, else 0.
+func (h *history) ask(turn int, user string) (united int) {
 	if n := len(h.turns); n > 0 && user != "" {
 		if last := h.turns[n-1]; last.user != "" && last.agent.Heard == "" && (last.agent.Interrupted || !last.done) {
 			user = unite(last.user, user)
 			h.turns = h.turns[:n-1]
+			united = last.turn
 		}
 	}
 	h.turns = append(h.turns, exchange{turn: turn, user: user})
+	return united
 }
+
+// asked is what the caller said in the last turn.
+func (h *history) asked() string { return h.turns[len(h.turns)-1].user }
 
 // unite joins what belongs together, whether or not the later text repeats the earlier.
 func unite(earlier, later string) string {

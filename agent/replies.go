@@ -84,8 +84,10 @@ func (l *loop) think(ctx context.Context, d turn.Decision) {
 
 // commit lets an answer sound: the prepared one if it answers this text, else a new one.
 func (l *loop) commit(ctx context.Context, now time.Duration, d turn.Decision) {
-	l.caption(d.Text, true)
-	l.history.ask(d.Turn, d.Text)
+	if old := l.history.ask(d.Turn, d.Text); old != 0 { // its words stand in this turn now
+		l.emit(Event{Kind: User, Turn: old, Final: true})
+	}
+	l.caption(l.history.asked(), true)
 	l.history.trim()
 	r := l.replies.prepared
 	if r == nil || r.turn != d.Turn || r.text != d.Text {
@@ -93,8 +95,10 @@ func (l *loop) commit(ctx context.Context, now time.Duration, d turn.Decision) {
 		r = &reply{turn: d.Turn, text: d.Text}
 		l.start(ctx, r, l.request(&l.history))
 	}
-	r.voice = l.view.voice
-	r.asked = Latency{Commit: now, Text: l.view.final}
+	r.voice, r.asked = l.view.voice, Latency{Commit: now, Text: l.view.final}
+	if d.Reason == turn.Written { // nothing was spoken
+		r.voice, r.asked.Text = now, now
+	}
 	l.release(r)
 }
 

@@ -309,6 +309,54 @@ func TestPathLostAndBack(t *testing.T) {
 	})
 }
 
+// What was typed is answered as fast as it was answered, not since the caller last spoke.
+func TestTypedLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall([]string{"Hello."}, at(20), span{at(1), at(1.5)})
+		c.Input = func(ctx context.Context) iter.Seq[agent.Input] {
+			return func(yield func(agent.Input) bool) {
+				time.Sleep(at(10))
+				yield(agent.Input{Kind: agent.Typed, Text: "And now?"})
+			}
+		}
+		c.run(t)
+		var last *agent.Latency
+		for _, e := range c.events {
+			if e.Kind == agent.Timing {
+				last = e.Latency
+			}
+		}
+		if last == nil || last.Sent > at(1) || last.Text != 0 || last.Commit != 0 {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// A turn that was taken too early and never answered is a part of the next one: its own words are taken back.
+func TestUnitedTurnIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall([]string{"I have entered too many.", "No identification numbers."}, at(20), span{at(1), at(2)}, span{at(3), at(4)})
+		c.Model = llm.ModelFunc(func(ctx context.Context, req llm.Request) iter.Seq2[llm.Delta, error] {
+			return func(yield func(llm.Delta, error) bool) {
+				time.Sleep(at(1.5)) // so late that the caller goes on before a sound
+				if yield(llm.Delta{Text: "Right."}, ctx.Err()) {
+					yield(llm.Delta{End: llm.Stop}, nil)
+				}
+			}
+		})
+		c.run(t)
+		shown := map[int]string{}
+		for _, e := range c.events {
+			if e.Kind == agent.User && e.Final {
+				shown[e.Turn] = e.Text
+			}
+		}
+		if want := "I have entered too many. No identification numbers."; shown[1] != "" || !strings.HasPrefix(shown[2], want) {
+			t.Errorf("shown: %v", shown)
+		}
+	})
+}
+
 func TestKeysAreATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCall(nil, at(12))

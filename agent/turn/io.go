@@ -65,6 +65,9 @@ const (
 	GiveUp    DecisionKind = "give-up"   // say goodbye and end
 )
 
+// Written is the reason of a Commit of what was typed or pressed.
+const Written = "typed"
+
 // String is the decision in one line.
 func (d Decision) String() string {
 	s := fmt.Sprintf("%s #%d", d.Kind, d.Turn)

@@ -35,7 +35,7 @@ func (m *Machine) dial() {
 		text = words + " " + text
 	}
 	m.keys = keys{}
-	m.begin(Commit, text, "keys")
+	m.begin(Commit, text, Written)
 	m.ear.spoke = m.ear.voice
 	m.text.done(m.ear.at)
 }

@@ -154,7 +154,7 @@ func (m *Machine) typed(text string) {
 	m.discard("the caller typed")
 	m.active()
 	if !m.obey(text) {
-		m.begin(Commit, text, "typed")
+		m.begin(Commit, text, Written)
 	}
 	m.text.done(m.ear.at)
 }

@@ -9,14 +9,24 @@ import (
 	"time"
 
 	"parley/internal/caller"
+	"parley/internal/corpus"
 	"parley/internal/netsim"
 	"parley/media"
 	"parley/web"
 )
 
-// The caller's network is dead for ten seconds in the middle of an answer. The agent holds, and goes on from what had
-// arrived; the conversation keeps its context, the session its clock and the caller nothing to do.
+// The caller's network is dead for a while in the middle of an answer. The agent holds, and goes on from what had
+// arrived; the conversation keeps its context, the session its clock, and the caller has nothing to do.
 func TestPathLostInAnAnswer(t *testing.T) {
+	for _, outage := range []time.Duration{1200 * time.Millisecond, 10 * time.Second} {
+		t.Run(outage.String(), func(t *testing.T) {
+			t.Parallel()
+			lostInAnAnswer(t, outage)
+		})
+	}
+}
+
+func lostInAnAnswer(t *testing.T, outage time.Duration) {
 	s := start(t, "--stt", "script", "--llm", "echo", "--tts", "tone", "--vad", "energy", "--greeting=-")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -26,7 +36,6 @@ func TestPathLostInAnAnswer(t *testing.T) {
 	}
 	text := strings.TrimSpace(strings.Repeat("word ", 24))
 	length := time.Duration(len("You said: "+text)) * 65 * time.Millisecond // of the answer's sound
-	const outage = 10 * time.Second
 	err = caller.Run(ctx, s.url, caller.Options{Net: &clean}, func(ctx context.Context, c *caller.Caller) error {
 		typed := func(text string) time.Duration {
 			msg, _ := json.Marshal(web.Command{Type: "text", Text: text})
@@ -80,6 +89,35 @@ func TestPathLostInAnAnswer(t *testing.T) {
 		}
 		t.Logf("answered again at %v", second.At)
 		return c.Finished(ctx)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The path is dead for a second in the middle of what the caller says: it is one turn.
+func TestPathLostInASentence(t *testing.T) {
+	s := start(t, "--stt", "script:lines=What time is it?", "--llm", "echo", "--tts", "tone", "--vad", "energy", "--greeting=-")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	clean, err := netsim.Named("clean")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = caller.Run(ctx, s.url, caller.Options{Net: &clean}, func(ctx context.Context, c *caller.Caller) error {
+		time.AfterFunc(1500*time.Millisecond, func() { c.Relay().Cut(true) })
+		time.AfterFunc(2700*time.Millisecond, func() { c.Relay().Cut(false) })
+		said, first, err := ask(ctx, c, corpus.PinkNoise(4500*time.Millisecond, -20, 1))
+		if err != nil {
+			return err
+		}
+		if first.At < said.Last {
+			t.Errorf("answered at %v, in the middle of what was said until %v", first.At, said.Last)
+		}
+		if got, _ := lastOf(c, "agent", func(a web.Said) bool { return true }); got.Turn != 1 || got.Interrupted {
+			t.Errorf("the page was told %+v", got)
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

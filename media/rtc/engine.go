@@ -24,6 +24,7 @@ const (
 	messageLimit = 16 << 10  // one data channel message, both ways
 	sctpWindow   = 128 << 10 // messages not yet read
 	handshakeGap = 200 * time.Millisecond
+	resendMost   = time.Second // from one attempt to send a message to the next: after an outage it must not wait for as long again
 )
 
 // engines makes the three kinds of peer connection that the endpoint needs.
@@ -151,6 +152,7 @@ func (e *Endpoint) settings(o Options, logs scopes) webrtc.SettingEngine {
 	s.SetReceiveMTU(receiveMTU)
 	s.SetSCTPMaxReceiveBufferSize(sctpWindow)
 	s.SetSCTPMaxMessageSize(messageLimit)
+	s.SetSCTPRTOMax(resendMost)
 	return s
 }
 

@@ -59,7 +59,7 @@ func (c conversation) talk(ctx context.Context, w *wire) error {
 	s := agent.Session{
 		Recognizer: c.engines.recognizer, Model: model, Voice: c.engines.voice,
 		Detector: c.engines.detector, Finisher: c.engines.finisher,
-		In:      w.up.Frames(w.call.Now, w.tap),
+		In:      w.frames(),
 		Out:     media.NewPlayout(media.SpeakRate, w.down.Write),
 		Input:   media.From(w.inputs),
 		Profile: c.profile,

@@ -3,6 +3,8 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"iter"
+	"sync"
 	"time"
 
 	"parley/agent"
@@ -25,6 +27,16 @@ type wire struct {
 	up     *line.Up
 	down   *line.Down
 	inputs chan agent.Input
+
+	mu   sync.Mutex
+	path pathState
+}
+
+// pathState is what is known of the path to the caller.
+type pathState struct {
+	ice, gap bool          // who says that it is lost: the connection, a gap in the audio
+	since    time.Duration // since when
+	told     bool          // the conversation takes it for lost
 }
 
 func newWire(call *rtc.Call) (w *wire, err error) {
@@ -53,11 +65,48 @@ func newWire(call *rtc.Call) (w *wire, err error) {
 // follow tells the conversation when the path to the caller is lost and back.
 func (w *wire) follow(ctx context.Context) {
 	for p := range w.call.Paths()(ctx) {
-		in := agent.Input{Kind: agent.PathBack}
-		if !p.Up {
-			in = agent.Input{Kind: agent.PathLost, At: p.Since - w.call.Stats().RTT}
+		w.note(func(s *pathState) { s.ice, s.since = !p.Up, p.Since })
+	}
+}
+
+// frames is the caller's audio. What is missing of it tells of a lost path before the connection does.
+func (w *wire) frames() media.Source[media.Frame] {
+	return media.Through(w.up.Frames(w.call.Now, w.tap), func(in iter.Seq[media.Frame]) iter.Seq[media.Frame] {
+		return func(yield func(media.Frame) bool) {
+			g := newGaps()
+			for f := range in {
+				w.note(func(s *pathState) {
+					if changed, lost, since := g.step(f, s.ice); changed {
+						s.gap, s.since = lost, since
+					}
+				})
+				if !yield(f) {
+					return
+				}
+			}
 		}
-		w.put(ctx, in)
+	})
+}
+
+// note has change what is known of the path, and tells the conversation when it is lost or back by both accounts: what was
+// sent since then, less the round trip, did not arrive. If the conversation has no room for it now, the next frame tries again.
+func (w *wire) note(change func(*pathState)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := &w.path
+	change(s)
+	lost := s.ice || s.gap
+	if lost == s.told {
+		return
+	}
+	in := agent.Input{Kind: agent.PathBack}
+	if lost {
+		in = agent.Input{Kind: agent.PathLost, At: max(0, s.since-w.call.Stats().RTT)}
+	}
+	select {
+	case w.inputs <- in:
+		s.told = lost
+	default:
 	}
 }
 
