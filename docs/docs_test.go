@@ -18,6 +18,8 @@ import (
 	"parley/cmd/parley/call"
 	"parley/cmd/parley/doctor"
 	fetch "parley/cmd/parley/models"
+	netverb "parley/cmd/parley/net"
+	"parley/cmd/parley/rec"
 	"parley/cmd/parley/serve"
 	"parley/internal/models"
 )
@@ -81,11 +83,13 @@ func slug(heading string) string {
 // cli is the program's flags and verbs, as in cmd/parley.
 type cli struct {
 	Config kong.ConfigFlag
-	Serve  serve.Cmd  `cmd:""`
-	Call   call.Cmd   `cmd:""`
-	Bench  bench.Cmd  `cmd:""`
-	Models fetch.Cmd  `cmd:""`
-	Doctor doctor.Cmd `cmd:""`
+	Serve  serve.Cmd   `cmd:""`
+	Call   call.Cmd    `cmd:""`
+	Bench  bench.Cmd   `cmd:""`
+	Models fetch.Cmd   `cmd:""`
+	Doctor doctor.Cmd  `cmd:""`
+	Net    netverb.Cmd `cmd:""`
+	Rec    rec.Cmd     `cmd:""`
 }
 
 func grammar(t *testing.T, c *cli) *kong.Kong {

@@ -27,6 +27,8 @@ type Hello struct {
 	STT     string `json:"stt"`
 	LLM     string `json:"llm"`
 	TTS     string `json:"tts"`
+	// Recorded says that this conversation is kept.
+	Recorded bool `json:"recorded,omitempty"`
 }
 
 // State says what the agent does: "listening", "thinking" or "speaking".

@@ -19,6 +19,7 @@ import (
 	"parley/cmd/parley/doctor"
 	"parley/cmd/parley/models"
 	netverb "parley/cmd/parley/net"
+	"parley/cmd/parley/rec"
 	"parley/cmd/parley/serve"
 )
 
@@ -29,6 +30,7 @@ type cli struct {
 	Call   call.Cmd    `cmd:"" help:"Call a server without a page: say WAV files, keep what is heard, measure."`
 	Bench  bench.Cmd   `cmd:"" help:"Measure response times and cost."`
 	Net    netverb.Cmd `cmd:"" help:"Put a bad network between a browser and a running server."`
+	Rec    rec.Cmd     `cmd:"" help:"List, show, play, check and delete recordings."`
 	Models models.Cmd  `cmd:"" help:"Fetch, list and check the models of the engines that run on this computer."`
 	Doctor doctor.Cmd  `cmd:"" help:"Say what is missing for a conversation on this computer, and how to mend it."`
 }

@@ -25,6 +25,7 @@ var rules = []rule{
 	{"media/resample", []string{"media"}, nil, "arithmetic on samples"},
 	{"media/jitter", []string{"media"}, nil, "pure: replay runs it again"},
 	{"media/line", []string{"media", "media/jitter", "media/codec", "media/resample"}, nil, "one call's audio knows no network and no agent"},
+	{"media/record", []string{"media", "media/jitter", "media/codec", "media/resample"}, nil, "one recording knows no agent and no index"},
 	{"media/rtc", []string{"media"}, []string{"github.com/pion/"}, "the only importer of pion, but for its TURN server"},
 	{"media/rtc/turn", []string{"media", "media/rtc"}, []string{"github.com/pion/"}, "a TURN server for this process's own port"},
 	{"internal/netsim", []string{"media"}, nil, "bad networks for tests and benches"},

@@ -23,6 +23,8 @@ type Cmd struct {
 	Persona `embed:"" group:"Agent:"`
 	Timing  `embed:"" group:"Turn-taking:"`
 
+	Record string `group:"Recording:" type:"path" placeholder:"DIR" help:"Record every conversation into this folder; the page says so to the caller. See parley rec."`
+
 	LogLevel slog.Level `group:"Log:" default:"info" help:"debug, info, warn or error. What is said is logged at debug only."`
 	LogJSON  bool       `group:"Log:" help:"Log as JSON, an object a line."`
 }

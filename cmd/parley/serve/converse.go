@@ -20,6 +20,7 @@ type conversation struct {
 	engines *engines
 	profile agent.Profile
 	hello   web.Hello
+	deck    *deck
 	log     *slog.Logger
 }
 
@@ -32,11 +33,20 @@ func (c conversation) run(ctx context.Context, session *web.Session) error {
 	}
 	defer w.tap.Close()
 	session.Report(w.counters)
+	tape, err := c.deck.load(session.ID, call, c.profile)
+	if err != nil {
+		return err
+	}
 	ctx, end := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer call.Close() // ends its Run
-	wg.Go(func() { end(call.Run(context.WithoutCancel(ctx))) })
+	rolling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	wg.Go(func() {
+		defer stop() // when the call's streams have ended
+		end(call.Run(context.WithoutCancel(ctx)))
+	})
+	wg.Go(func() { tape.run(rolling, call, c.log) })
 	select {
 	case <-call.Connected():
 	case <-ctx.Done():
@@ -47,11 +57,11 @@ func (c conversation) run(ctx context.Context, session *web.Session) error {
 	wg.Go(func() { w.follow(talk) })
 	wg.Go(func() { w.command(talk) })
 	wg.Go(func() { w.report(talk) })
-	return c.talk(ctx, w)
+	return c.talk(ctx, w, tape)
 }
 
 // talk is the conversation on a call that is connected.
-func (c conversation) talk(ctx context.Context, w *wire) error {
+func (c conversation) talk(ctx context.Context, w *wire, t *tape) error {
 	model, free := c.engines.forCall()
 	defer free()
 	box := &web.Postbox{Post: w.call.Post, Open: w.call.Open}
@@ -63,9 +73,12 @@ func (c conversation) talk(ctx context.Context, w *wire) error {
 		Out:     media.NewPlayout(media.SpeakRate, w.down.Write),
 		Input:   media.From(w.inputs),
 		Profile: c.profile,
-		Trace:   func(e agent.Event) { box.Put(web.Message(e)) },
-		Now:     w.call.Now,
-		Logger:  c.log,
+		Trace: func(e agent.Event) {
+			t.note(e)
+			box.Put(web.Message(e))
+		},
+		Now:    w.call.Now,
+		Logger: c.log,
 	}
 	err := s.Run(ctx)
 	if ctx.Err() == nil || errors.Is(err, web.ErrShutdown) || errors.Is(err, web.ErrDeleted) {

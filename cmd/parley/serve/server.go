@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
+	"parley/media/record"
 	"parley/media/rtc"
 	"parley/web"
 	"parley/web/page"
@@ -51,11 +53,19 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 	}
 	server := &web.Server{Endpoint: endpoint, MaxSessions: limit, Page: page.FS(), Logger: k.log,
 		ICE: relays.servers, Origins: c.Origins, Listeners: c.Listeners}
+	var d *deck
+	if c.Record != "" {
+		if err := os.MkdirAll(c.Record, 0o700); err != nil {
+			return fmt.Errorf("record into %s: %w", c.Record, err)
+		}
+		d = &deck{dir: c.Record, packer: &record.Packer{}, log: k.log}
+	}
 	server.Converse = func(ctx context.Context, s *web.Session) error {
 		id := s.ID
 		return conversation{
 			engines: e, profile: c.profile(),
-			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS},
+			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS, Recorded: d != nil},
+			deck:  d,
 			log:   k.log.With(slog.String("call", id[:min(8, len(id))])),
 		}.run(ctx, s)
 	}

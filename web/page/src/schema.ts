@@ -10,6 +10,7 @@ export interface Hello {
   stt: string;
   llm: string;
   tts: string;
+  recorded?: boolean;
 }
 
 export interface State {
@@ -96,7 +97,7 @@ export type Message = Hello | State | User | Said | Latency | Trouble | Ended | 
 
 /** The fields of each message beside its type, for checking what arrives. */
 export const shapes = {
-  hello: { session: "string", build: "string", stt: "string", llm: "string", tts: "string" },
+  hello: { session: "string", build: "string", stt: "string", llm: "string", tts: "string", recorded: "boolean" },
   state: { state: "string", atMs: "number" },
   user: { turn: "number", text: "string", final: "boolean" },
   agent: { turn: "number", heard: "string", generated: "string", done: "boolean", interrupted: "boolean" },

@@ -1,0 +1,91 @@
+// Package rec is the verb "rec": it lists, shows, plays, checks, mends, exports and deletes the recordings of
+// conversations that "parley serve --record" keeps. How one lies on the disk is told by package media/record.
+package rec
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"parley/media/record"
+)
+
+// Cmd is the verb.
+type Cmd struct {
+	Ls      LsCmd      `cmd:"" help:"List the recordings of a folder, the newest first."`
+	Show    ShowCmd    `cmd:"" help:"Say what is in a recording: its packets, its sound by classes, its log."`
+	Play    PlayCmd    `cmd:"" help:"Write a recording's sound as WAV: into a pipe, or into a file that is named."`
+	Verify  VerifyCmd  `cmd:"" help:"Read all of a recording and check what must hold."`
+	Recover RecoverCmd `cmd:"" help:"Close a recording whose server was killed."`
+	Export  ExportCmd  `cmd:"" help:"Write a recording's sound, packets' classes and log as files for other programs."`
+	Rm      RmCmd      `cmd:"" help:"Delete recordings, all that is of them."`
+}
+
+// Where says which recording is meant. Verbs that are about one embed it.
+type Where struct {
+	Bundle string `arg:"" help:"The recording: its folder, or its id below --dir."`
+	Dir    string `placeholder:"DIR" type:"path" default:"." env:"PARLEY_RECORD" help:"The folder that recordings lie in. Default: the working folder."`
+}
+
+// path is the folder of the recording.
+func (w Where) path() (string, error) { return find(w.Dir, w.Bundle) }
+
+// find is the folder of a recording that is named by its path or its id.
+func find(dir, name string) (string, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return filepath.Clean(name), nil
+	}
+	folder, err := record.Folder(name)
+	if err != nil {
+		return "", fmt.Errorf("find recording %q: there is no such folder, and no such id may be: %w", name, err)
+	}
+	path := filepath.Join(dir, folder)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("find recording %q: neither this folder nor %s is there; parley rec ls %s says what is: %w", name, path, dir, fs.ErrNotExist)
+	}
+	return path, nil
+}
+
+// open opens the recording; close it.
+func (w Where) open() (*record.Bundle, error) {
+	path, err := w.path()
+	if err != nil {
+		return nil, err
+	}
+	return record.Open(path)
+}
+
+// bundles are the folders below dir that are named like recordings.
+func bundles(dir string) (paths []string, err error) {
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list recordings: %w", err)
+	}
+	for _, e := range all {
+		id, ok := strings.CutSuffix(e.Name(), ".conv")
+		if folder, err := record.Folder(id); ok && err == nil && folder == e.Name() && e.IsDir() {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, nil
+}
+
+// clock is a duration as people read it on a player: 1:02:03.4.
+func clock(d time.Duration) string {
+	d = d.Round(100 * time.Millisecond)
+	h, m, s := d/time.Hour, d/time.Minute%60, (d % time.Minute).Seconds()
+	if h > 0 {
+		return fmt.Sprintf("%d:%02d:%04.1f", h, m, s)
+	}
+	return fmt.Sprintf("%d:%04.1f", m, s)
+}
+
+// megabytes is a size as people read it.
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+// errProblems is what a recording that is not as it should be gives: the exit code says so too.
+var errProblems = errors.New("not all is well")
