@@ -28,7 +28,7 @@ type Hello struct {
 	LLM     string `json:"llm"`
 	TTS     string `json:"tts"`
 	// Recorded says that this conversation is kept.
-	Recorded bool `json:"recorded,omitempty"`
+	Recorded bool `json:"recorded"`
 }
 
 // State says what the agent does: "listening", "thinking" or "speaking".

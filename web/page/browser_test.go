@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	hello = `{type: "hello", session: "one", build: "test", stt: "moonshine base", llm: "qwen2.5 1.5b", tts: "piper joe"}`
+	hello = `{type: "hello", session: "one", build: "test", stt: "moonshine base", llm: "qwen2.5 1.5b", tts: "piper joe", recorded: true}`
 )
 
 // TestConversation leads a whole conversation by keyboard and looks at what the page shows.
@@ -32,6 +32,7 @@ func TestConversation(t *testing.T) {
 	p.do(chromedp.KeyEvent(kb.Enter))
 	p.wait(`parley.phase === "talking"`)
 	p.say(hello)
+	p.waitSeen(".recorded", "This conversation is recorded.")
 	p.waitSeen(".engines", "moonshine base · qwen2.5 1.5b · piper joe")
 	p.wait(`document.activeElement.innerText === "Hang up"`) // the focus has not moved
 	p.waitSeen(".status", "Listening")

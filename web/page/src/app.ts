@@ -146,7 +146,7 @@ class Page extends LitElement {
             <option value=${m.id} ?selected=${m.id === c.microphone}>${m.name || `Microphone ${i + 1}`}</option>`)}
         </select>
       </label>
-      ${c.hello?.recorded ? html`<p class="recorded" role="status">This conversation is recorded.</p>` : nothing}
+      ${c.hello?.recorded ? html`<p class="recorded">This conversation is recorded.</p>` : nothing}
       ${c.hello ? html`<p class="engines">${[c.hello.stt, c.hello.llm, c.hello.tts].filter(Boolean).join(" · ")}</p>` : nothing}
       ${begun && c.transcript.length > 0 ? html`<button class="quiet copy" @click=${this.copy}>${this.copied ? "Copied" : "Copy transcript"}</button>` : nothing}
     </div>`;

@@ -10,7 +10,7 @@ export interface Hello {
   stt: string;
   llm: string;
   tts: string;
-  recorded?: boolean;
+  recorded: boolean;
 }
 
 export interface State {
