@@ -79,7 +79,7 @@ func Run(ctx context.Context, url string, o Options, script func(context.Context
 	if o.Net != nil {
 		offer = netsim.Rewrite(offer, netip.AddrPort{}, netip.AddrPort{})
 	}
-	answer, err := post(ctx, o.Client, url, offer)
+	answer, err := Post(ctx, o.Client, url, offer)
 	if err != nil {
 		return err
 	}

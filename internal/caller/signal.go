@@ -21,20 +21,22 @@ const (
 // ErrRefused says that the server took the offer but made no call of it. The text has its status and words.
 var ErrRefused = errors.New("server refused the call")
 
-type description struct {
+// Description is an offer, or a server's answer with the name of the session.
+type Description struct {
 	SDP     string `json:"sdp"`
 	Type    string `json:"type"`
 	Session string `json:"session,omitempty"`
 }
 
-// post sends the offer and gives the server's answer.
-func post(ctx context.Context, client *http.Client, server, sdp string) (description, error) {
-	var answer description
+// Post sends an offer to a server and gives its answer, within 15 s. A nil client is one of its own. A server that makes no
+// call of the offer gives an ErrRefused.
+func Post(ctx context.Context, client *http.Client, server, sdp string) (Description, error) {
+	var answer Description
 	to, err := offerURL(server)
 	if err != nil {
 		return answer, err
 	}
-	body, err := json.Marshal(description{SDP: sdp, Type: "offer"})
+	body, err := json.Marshal(Description{SDP: sdp, Type: "offer"})
 	if err != nil {
 		return answer, fmt.Errorf("write offer: %w", err)
 	}

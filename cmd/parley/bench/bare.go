@@ -3,13 +3,13 @@ package bench
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
-
-	"encoding/json"
 	"time"
 
 	"parley/cmd/parley/serve"
@@ -25,6 +25,9 @@ const (
 	bareMost  = 4096 // callers
 	bareQuiet = 80   // bytes that go back while it is silent
 )
+
+// errBare is a datagram that is none of ours.
+var errBare = errors.New("not a datagram of the bare job")
 
 // bareCall is a caller of the bare job.
 type bareCall struct {

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"parley/internal/caller"
 	"parley/internal/netsim"
 	"parley/media/rtc"
 )
@@ -61,7 +62,7 @@ type churn struct {
 }
 
 // Run makes the bench and prints what the server held before and after. It fails if something is left.
-func (cmd *ChurnCmd) Run(ctx context.Context, out io.Writer) error {
+func (cmd *ChurnCmd) Run(ctx context.Context, out io.Writer) (err error) {
 	args := []string{"--listen", "127.0.0.1:0", "--media", "127.0.0.1:0", "--stt", "script", "--llm", "echo", "--tts", "tone", "--vad", "energy",
 		"--max-sessions", strconv.Itoa(cmd.Calls + cmd.Steady + 10), "--log-level", "error"}
 	srv, err := start(ctx, args)
@@ -177,7 +178,7 @@ func offerOnly(ctx context.Context, c *churn, e *rtc.Endpoint) error {
 		return err
 	}
 	defer call.Close()
-	_, _, err = postBy(ctx, c.http, c.url, offer)
+	_, err = caller.Post(ctx, c.http, c.url, offer)
 	return err
 }
 
@@ -193,7 +194,7 @@ func offerWithoutCandidates(ctx context.Context, c *churn, e *rtc.Endpoint) erro
 			kept.WriteString(line)
 		}
 	}
-	_, _, err = postBy(ctx, c.http, c.url, kept.String())
+	_, err = caller.Post(ctx, c.http, c.url, kept.String())
 	return err
 }
 
@@ -203,11 +204,11 @@ func through(ctx context.Context, c *churn, e *rtc.Endpoint, prepare func(*netsi
 	if err != nil {
 		return nil, "", nil, err
 	}
-	answer, session, err := postBy(ctx, c.http, c.url, offer)
+	answer, err := caller.Post(ctx, c.http, c.url, offer)
 	if err == nil {
 		var r *netsim.Relay
-		if r, err = acceptThrough(call, answer, prepare); err == nil {
-			return call, session, r, nil
+		if r, err = acceptThrough(call, answer.SDP, prepare); err == nil {
+			return call, answer.Session, r, nil
 		}
 	}
 	call.Close()
@@ -285,18 +286,11 @@ func vanished(ctx context.Context, c *churn, e *rtc.Endpoint) error {
 // cleanClose hangs up, and ends the session by signaling as well if it is to close twice.
 func cleanClose(times int) func(context.Context, *churn, *rtc.Endpoint) error {
 	return func(ctx context.Context, c *churn, e *rtc.Endpoint) error {
-		call, offer, err := e.Offer(ctx)
+		call, session, err := dial(ctx, c.http, e, c.url)
 		if err != nil {
 			return err
 		}
 		defer call.Close()
-		answer, session, err := postBy(ctx, c.http, c.url, offer)
-		if err != nil {
-			return err
-		}
-		if err := call.Accept(answer); err != nil {
-			return err
-		}
 		err = alive(ctx, call, func() error { return errors.Join(connected(ctx, call), sleep(ctx, churnTalk)) })
 		for range times - 1 {
 			err = errors.Join(err, c.delete(ctx, session))
@@ -307,18 +301,11 @@ func cleanClose(times int) func(context.Context, *churn, *rtc.Endpoint) error {
 }
 
 func closedWhileConnecting(ctx context.Context, c *churn, e *rtc.Endpoint) error {
-	call, offer, err := e.Offer(ctx)
+	call, session, err := dial(ctx, c.http, e, c.url)
 	if err != nil {
 		return err
 	}
 	defer call.Close()
-	answer, session, err := postBy(ctx, c.http, c.url, offer)
-	if err != nil {
-		return err
-	}
-	if err := call.Accept(answer); err != nil {
-		return err
-	}
 	return alive(ctx, call, func() error { return errors.Join(sleep(ctx, 3*time.Millisecond), c.delete(ctx, session)) })
 }
 

@@ -35,10 +35,13 @@ var (
 	ErrUnanswered = errors.New("turns went without an answer")
 )
 
-// header says what was run, and where.
+// header says what was run, and where. No serve: the server is not that of the verb serve.
 func header(out io.Writer, what string, serve []string) {
-	fmt.Fprintf(out, "%s\ncommand: %s\nserver:  parley serve %s\nmachine: %s\n\n", what, strings.Join(append([]string{"parley"}, os.Args[1:]...), " "),
-		quoted(serve), machine())
+	fmt.Fprintf(out, "%s\ncommand: %s\n", what, strings.Join(append([]string{"parley"}, os.Args[1:]...), " "))
+	if serve != nil {
+		fmt.Fprintf(out, "server:  parley serve %s\n", quoted(serve))
+	}
+	fmt.Fprintf(out, "machine: %s\n\n", machine())
 }
 
 // quoted is a command's arguments as a shell would want them.

@@ -43,14 +43,13 @@ type mediaRow struct {
 
 // run makes the table.
 func (m *mediaJob) run(ctx context.Context, out io.Writer) error {
-	header(out, fmt.Sprintf("bench load --job media: %v callers, %v each", m.Sessions, m.Duration), []string{"(the media job's own)"})
+	header(out, fmt.Sprintf("bench load --job media: %v callers, %v each", m.Sessions, m.Duration), nil)
 	var err error
 	if m.packets, err = spoken(); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "sessions\ttalk\tCPU-s a session-s\tfloor\tratio\tserver's ticks p99\tbare ticker p99\treceived p99\tKiB a session\tgoroutines\tpackets lost\t")
-	var errs []error
 	for _, talk := range []float64{0.4, 1} {
 		for _, n := range m.Sessions {
 			r, err := m.row(ctx, n, talk)
@@ -61,9 +60,11 @@ func (m *mediaJob) run(ctx context.Context, out io.Writer) error {
 				r.late.P99MS, r.late.TickerMS, millis(r.heard.at(99)), r.bytes/1024, r.goroutines, r.lost)
 		}
 	}
-	errs = append(errs, w.Flush())
+	if err := w.Flush(); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "\nfloor: one decode, one encode while speaking, one packet in and one out by a bare socket, measured in this run (to reach: %.1f times it)\n", mediaGoal)
-	return errors.Join(errs...)
+	return nil
 }
 
 // spoken is human speech as Opus packets of 20 ms.
@@ -263,7 +264,7 @@ type mediaCaller struct {
 }
 
 func (c *mediaCaller) phone(ctx context.Context, e *rtc.Endpoint, url string) {
-	call, err := dial(ctx, e, url)
+	call, _, err := dial(ctx, nil, e, url)
 	if err != nil {
 		c.err = err
 		return
@@ -307,21 +308,21 @@ func (c *mediaCaller) listen(up *media.Tap[media.Packet]) {
 	c.heard = caller.Lateness(all)
 }
 
-// dial makes an offer to the server at url and takes its answer.
-func dial(ctx context.Context, e *rtc.Endpoint, url string) (*rtc.Call, error) {
+// dial makes a call to the server at url; it is the caller's to run and to close. A nil client is one of its own.
+func dial(ctx context.Context, client *http.Client, e *rtc.Endpoint, url string) (call *rtc.Call, session string, err error) {
 	call, offer, err := e.Offer(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	answer, _, err := post(ctx, url, offer)
+	answer, err := caller.Post(ctx, client, url, offer)
 	if err == nil {
-		err = call.Accept(answer)
+		err = call.Accept(answer.SDP)
 	}
 	if err != nil {
 		call.Close()
-		return nil, err
+		return nil, "", err
 	}
-	return call, nil
+	return call, answer.Session, nil
 }
 
 func fetchText(ctx context.Context, url string) (string, error) {

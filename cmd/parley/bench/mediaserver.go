@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -270,6 +269,3 @@ func (l *lateness) report() late {
 	}
 	return late{P99MS: p99(&l.ticks), TickerMS: p99(&l.bare), Frames: l.frames}
 }
-
-// errBare is a datagram that is none of ours.
-var errBare = errors.New("not a datagram of the bare job")

@@ -166,7 +166,7 @@ func (s *ears) listen(ctx context.Context, url string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	call, err := dial(ctx, e, url)
+	call, _, err := dial(ctx, nil, e, url)
 	if err != nil {
 		return err
 	}
