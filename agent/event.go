@@ -5,21 +5,27 @@ import (
 	"time"
 
 	"parley/agent/turn"
+	"parley/llm"
+	"parley/tts"
 )
 
-// Event is something that happened in a conversation. Which fields count depends on Kind.
+// Event is something that happened in a conversation. Which fields count depends on Kind. As JSON, which leaves out Seq
+// and At, it is a line of a record's ordered log.
 type Event struct {
-	Seq     uint64
-	At      time.Duration // on the session clock
-	Kind    EventKind
-	Turn    int
-	Text    string      // User: what was heard; State: its name; Trouble, End: a sentence for people
-	Final   bool        // User: the text stands
-	Step    *turn.Entry // Step
-	Said    Said        // Answer
-	Latency *Latency    // Timing
-	Code    string      // Trouble: "stt", "llm", "tts", "input"
-	Err     error       // Trouble, End: the cause, for logs
+	Seq     uint64        `json:"-"`
+	At      time.Duration `json:"-"`               // on the session clock
+	Cause   uint64        `json:"cause,omitempty"` // Seq of the input that led to it; 0: it is an input itself
+	Kind    EventKind     `json:"kind"`
+	Turn    int           `json:"turn,omitempty"`
+	Text    string        `json:"text,omitempty"`    // User: what was heard; State: its name; Trouble, End: a sentence for people
+	Final   bool          `json:"final,omitempty"`   // User: the text stands
+	Step    *turn.Entry   `json:"step,omitempty"`    // Step
+	Took    *Taken        `json:"took,omitempty"`    // Took
+	Asked   *Asked        `json:"asked,omitempty"`   // Ask
+	Said    *Said         `json:"said,omitempty"`    // Answer
+	Latency *Latency      `json:"latency,omitempty"` // Timing
+	Code    string        `json:"code,omitempty"`    // Trouble: "stt", "llm", "tts", "input"
+	Err     error         `json:"-"`                 // Trouble, End: the cause, for logs
 }
 
 // EventKind says what happened.
@@ -28,6 +34,8 @@ type EventKind string
 // What can happen.
 const (
 	Step    EventKind = "step"    // an input of the turn machine and its decisions
+	Took    EventKind = "took"    // another input
+	Ask     EventKind = "ask"     // an answer is begun: of the model, or words of the agent's own
 	State   EventKind = "state"   // listening, thinking or speaking
 	User    EventKind = "user"    // the caller's words
 	Answer  EventKind = "agent"   // the agent's words, each time that more were heard, and at the end
@@ -35,6 +43,44 @@ const (
 	Trouble EventKind = "trouble" // something failed, the conversation goes on
 	End     EventKind = "end"     // the conversation is over
 )
+
+// Taken is an input of the conversation beside those of the turn machine, as the loop took it. Which fields count depends
+// on Kind.
+type Taken struct {
+	Kind  TakenKind     `json:"kind"`
+	Reply int           `json:"reply,omitempty"` // Wrote to Ended: which answer, as its Asked numbers it
+	Text  string        `json:"text,omitempty"`  // Wrote, Phrased: the text; Failed, Noticed, Over, Ended: the error's
+	Long  time.Duration `json:"long,omitempty"`  // Sounded: how much sound that is; Heard, Cut, Ended: how much was sent so far
+	Words []tts.Word    `json:"words,omitempty"` // Sounded
+	Code  string        `json:"code,omitempty"`  // Failed, Noticed, Ended: whose error it is
+	Class string        `json:"class,omitempty"` // and of which class: "auth", "quota", "bad request", "unavailable", "truncated", or empty
+	Input *Input        `json:"input,omitempty"` // Came
+}
+
+// TakenKind says what was taken.
+type TakenKind string
+
+// What can be taken.
+const (
+	Begun   TakenKind = "begun"   // the conversation begins
+	Came    TakenKind = "came"    // an Input
+	Wrote   TakenKind = "wrote"   // the model wrote more of an answer
+	Phrased TakenKind = "phrased" // a phrase of it was given to the voice
+	Sounded TakenKind = "sounded" // the voice made more sound of it
+	Heard   TakenKind = "heard"   // more of it was sent
+	Cut     TakenKind = "cut"     // it was interrupted there; told while the input that did it is dealt with, so it has a Cause
+	Ended   TakenKind = "ended"   // nothing more will come of it
+	Noticed TakenKind = "noticed" // an engine failed, the conversation goes on
+	Failed  TakenKind = "failed"  // one failed for good: the conversation ends
+	Over    TakenKind = "over"    // the call ends
+)
+
+// Asked is an answer that is begun.
+type Asked struct {
+	Reply    int           `json:"reply"`              // counts them from 1
+	Text     string        `json:"text,omitempty"`     // what is said without a model
+	Messages []llm.Message `json:"messages,omitempty"` // what the model is told beside the profile's prompt
+}
 
 // Said is an answer in its three texts.
 type Said struct {
@@ -57,10 +103,10 @@ type Latency struct {
 
 // Input is what comes to a conversation beside audio.
 type Input struct {
-	Kind InputKind
-	Text string
-	On   bool
-	At   time.Duration // PathLost: on the session clock
+	Kind InputKind     `json:"kind"`
+	Text string        `json:"text,omitempty"`
+	On   bool          `json:"on,omitempty"`
+	At   time.Duration `json:"at,omitempty"` // PathLost: on the session clock
 }
 
 // InputKind says what an Input is.

@@ -236,7 +236,7 @@ func (l *loop) ended(ctx context.Context, o outcome) {
 	}
 	said := r.said(o.sent, true)
 	l.history.answer(r.turn, said)
-	l.emit(Event{Kind: Answer, Turn: r.turn, Said: said})
+	l.emit(Event{Kind: Answer, Turn: r.turn, Said: &said})
 	l.step(ctx, turn.Input{Kind: turn.Ended, Turn: r.turn})
 	if r.turn == l.view.leaving {
 		l.view.leave = ErrGoodbye

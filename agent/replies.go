@@ -176,5 +176,5 @@ func (l *loop) progress(n int) {
 		return
 	}
 	r.shown = said.Heard
-	l.emit(Event{Kind: Answer, Turn: n, Said: said})
+	l.emit(Event{Kind: Answer, Turn: n, Said: &said})
 }

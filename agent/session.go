@@ -30,6 +30,7 @@ type Session struct {
 
 	Profile Profile
 	Trace   func(Event)          // called in order from the loop; must not block. nil: nobody listens
+	Heard   func([]vad.Score)    // gets every score at its own hop, within the uplink; must neither block nor keep the slice. nil: nobody
 	Now     func() time.Duration // the session clock; nil: time since Run
 	Logger  *slog.Logger         // nil: discard
 }
@@ -126,6 +127,9 @@ func (l *loop) uplink(ctx context.Context) {
 		if err != nil && !failed {
 			failed = true // said once: it would come with every frame
 			l.send(ctx, arrival{note: &trouble{"vad", fmt.Errorf("detect voice: %w", err)}})
+		}
+		if l.Heard != nil && len(scores) > 0 {
+			l.Heard(scores)
 		}
 		for _, sc := range scores {
 			ear.hear(sc)

@@ -15,11 +15,14 @@ import (
 	kongyaml "github.com/alecthomas/kong-yaml"
 
 	"parley/cmd/parley/bench"
+	"parley/cmd/parley/calibrate"
 	"parley/cmd/parley/call"
+	"parley/cmd/parley/diff"
 	"parley/cmd/parley/doctor"
 	fetch "parley/cmd/parley/models"
 	netverb "parley/cmd/parley/net"
 	"parley/cmd/parley/rec"
+	"parley/cmd/parley/replay"
 	"parley/cmd/parley/serve"
 	"parley/internal/models"
 )
@@ -82,14 +85,17 @@ func slug(heading string) string {
 
 // cli is the program's flags and verbs, as in cmd/parley.
 type cli struct {
-	Config kong.ConfigFlag
-	Serve  serve.Cmd   `cmd:""`
-	Call   call.Cmd    `cmd:""`
-	Bench  bench.Cmd   `cmd:""`
-	Models fetch.Cmd   `cmd:""`
-	Doctor doctor.Cmd  `cmd:""`
-	Net    netverb.Cmd `cmd:""`
-	Rec    rec.Cmd     `cmd:""`
+	Config    kong.ConfigFlag
+	Serve     serve.Cmd     `cmd:""`
+	Call      call.Cmd      `cmd:""`
+	Bench     bench.Cmd     `cmd:""`
+	Models    fetch.Cmd     `cmd:""`
+	Doctor    doctor.Cmd    `cmd:""`
+	Net       netverb.Cmd   `cmd:""`
+	Rec       rec.Cmd       `cmd:""`
+	Replay    replay.Cmd    `cmd:""`
+	Diff      diff.Cmd      `cmd:""`
+	Calibrate calibrate.Cmd `cmd:""`
 }
 
 func grammar(t *testing.T, c *cli) *kong.Kong {

@@ -15,24 +15,30 @@ import (
 	kongyaml "github.com/alecthomas/kong-yaml"
 
 	"parley/cmd/parley/bench"
+	"parley/cmd/parley/calibrate"
 	"parley/cmd/parley/call"
+	"parley/cmd/parley/diff"
 	"parley/cmd/parley/doctor"
 	"parley/cmd/parley/models"
 	netverb "parley/cmd/parley/net"
 	"parley/cmd/parley/rec"
+	"parley/cmd/parley/replay"
 	"parley/cmd/parley/serve"
 )
 
 type cli struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags from this YAML file too: a flag's name is its key, a verb's flags stand under the verb. parley.yaml in the working folder is read if it is there."`
 
-	Serve  serve.Cmd   `cmd:"" help:"Answer callers: serve the page and hold conversations."`
-	Call   call.Cmd    `cmd:"" help:"Call a server without a page: say WAV files, keep what is heard, measure."`
-	Bench  bench.Cmd   `cmd:"" help:"Measure response times and cost."`
-	Net    netverb.Cmd `cmd:"" help:"Put a bad network between a browser and a running server."`
-	Rec    rec.Cmd     `cmd:"" help:"List, show, play, check and delete recordings."`
-	Models models.Cmd  `cmd:"" help:"Fetch, list and check the models of the engines that run on this computer."`
-	Doctor doctor.Cmd  `cmd:"" help:"Say what is missing for a conversation on this computer, and how to mend it."`
+	Serve     serve.Cmd     `cmd:"" help:"Answer callers: serve the page and hold conversations."`
+	Call      call.Cmd      `cmd:"" help:"Call a server without a page: say WAV files, keep what is heard, measure."`
+	Bench     bench.Cmd     `cmd:"" help:"Measure response times and cost."`
+	Net       netverb.Cmd   `cmd:"" help:"Put a bad network between a browser and a running server."`
+	Rec       rec.Cmd       `cmd:"" help:"List, show, play, check and delete recordings."`
+	Replay    replay.Cmd    `cmd:"" help:"Run recorded conversations again: exactly, live, or with faults."`
+	Diff      diff.Cmd      `cmd:"" help:"Set two recorded conversations side by side, the first difference first."`
+	Calibrate calibrate.Cmd `cmd:"" help:"Prove the ruler: calls with known edges through the real stack, and how far what is measured is off."`
+	Models    models.Cmd    `cmd:"" help:"Fetch, list and check the models of the engines that run on this computer."`
+	Doctor    doctor.Cmd    `cmd:"" help:"Say what is missing for a conversation on this computer, and how to mend it."`
 }
 
 func main() {
@@ -41,7 +47,7 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "parley:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 

@@ -23,6 +23,8 @@ type Up struct {
 	keys  keys
 	begun bool
 	event uint8 // payload type of keys; zero: none
+	tick  func(at time.Duration)
+	items int // that were due
 
 	mu    sync.Mutex
 	stats UpStats
@@ -51,6 +53,9 @@ type UpOptions struct {
 	// Digit gets each key that the caller presses once, within the loop that reads frames: 0 to 9, *, #, A to D. It
 	// must not block. Nil: keys are ignored.
 	Digit func(at time.Duration, key rune)
+	// Tick gets each moment at which sound was made although no packet came, because one was not waited for any longer: with
+	// these and the packets the same frames are made again. Within the loop that reads frames; it must not block. Nil: nobody.
+	Tick func(at time.Duration)
 }
 
 // NewUp makes an Up.
@@ -69,7 +74,7 @@ func NewUp(o UpOptions) (*Up, error) {
 	}
 	return &Up{
 		buf: jitter.New(opt), sound: s, slew: newSlew(len(cut.raw)), cut: cut,
-		keys: keys{digit: o.Digit}, event: o.Events,
+		keys: keys{digit: o.Digit}, event: o.Events, tick: o.Tick,
 	}, nil
 }
 
@@ -104,7 +109,12 @@ func (u *Up) run(ctx context.Context, now func() time.Duration, in *media.Tap[me
 			t = p.At
 			u.push(p, in.Dropped())
 		}
-		if !u.pop(t, yield) {
+		items := u.items
+		going := u.pop(t, yield)
+		if !ok && u.tick != nil && u.items > items {
+			u.tick(t)
+		}
+		if !going {
 			return
 		}
 		if ok {
@@ -188,6 +198,7 @@ func (u *Up) render(t time.Duration) bool {
 	if !ok {
 		return false
 	}
+	u.items++
 	if !u.begun {
 		u.begun, u.cut.at = true, it.At
 	}

@@ -205,7 +205,7 @@ func TestCoder(t *testing.T) {
 		t.Errorf("%+v\nwant %+v", out, in)
 	}
 	for k := range Kind(20) {
-		if known := k >= Up && k <= End; known == (k.String() == "unknown") {
+		if known := k >= Up && k < kinds; known == (k.String() == "unknown") {
 			t.Errorf("kind %d is %v", k, k)
 		}
 	}

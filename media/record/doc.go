@@ -44,10 +44,12 @@
 //	10 score                number · time less the place on the stream's timeline (varint) · float32 · name of the detector
 //	11 blob                 length (uvarint) · its hash in hexadecimal
 //	12 end                  SHA-256 of the file before this chunk · "closed" or "recovered"
+//	13 tape                 number · what an engine was asked or answered, one JSON object
+//	14 tick                 nothing: frames were made of the caller's packets at this moment although none came
 //
 // varint and uvarint are those of encoding/binary. A number is a varint: what it differs by from one more than that of the
 // entry before of this kind in this chunk. Numbers of packets and RTCP are those of the relay they were taken from, so that a
-// log can name a packet; those of lines and scores are the log's.
+// log can name a packet; those of lines and scores are the log's, those of tapes count them.
 //
 // # Versions
 //

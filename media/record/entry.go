@@ -26,10 +26,13 @@ const (
 	Score    Kind = 10 // of a detector
 	Blob     Kind = 11 // Name is the hash of content that lies beside the log, Count its length
 	End      Kind = 12 // nothing follows: Name says "closed" or "recovered", Raw is the hash of the file before
+	Tape     Kind = 13 // of the engines' requests and answers
+	Tick     Kind = 14 // frames were made of the caller's packets though none came: a missing one was waited for no longer
+	kinds    Kind = 15
 )
 
 var kindNames = [...]string{Up: "up", Down: "down", RTCPUp: "rtcp-up", RTCPDown: "rtcp-down", Gap: "gap", Pause: "pause",
-	Resume: "resume", Mute: "mute", Line: "line", Score: "score", Blob: "blob", End: "end"}
+	Resume: "resume", Mute: "mute", Line: "line", Score: "score", Blob: "blob", End: "end", Tape: "tape", Tick: "tick"}
 
 // String is the kind's name, as Gap entries and reports use it.
 func (k Kind) String() string {
@@ -43,9 +46,9 @@ func (k Kind) String() string {
 type Entry struct {
 	Kind   Kind
 	Now    time.Duration // on the session clock: of a packet its arrival or sending
-	Seq    uint64        // Line, Score: in the ordered log; Up, Down, RTCPUp: in the relay it was taken from
+	Seq    uint64        // Line, Score: in the ordered log; Tape: counted from 1; Up, Down, RTCPUp: in the relay it was taken from
 	Packet media.Packet  // Up, Down
-	Raw    []byte        // RTCPUp, RTCPDown: the packet; Line: what the caller of Log gave
+	Raw    []byte        // RTCPUp, RTCPDown: the packet; Line, Tape: what the caller of Log or Tape gave
 	Name   string        // Score: of the detector; Gap, Pause: the reason; Blob: the hash; End: the status
 	At     time.Duration // Score: where on its stream's timeline; Gap: since when
 	Value  float32       // Score
@@ -67,7 +70,7 @@ const (
 // itself.
 type coder struct {
 	now  time.Duration
-	next [Line + 2]uint64 // the expected Seq of each kind
+	next [kinds]uint64 // the expected Seq of each kind
 	last [Down + 1]media.Packet
 	body []byte
 }
@@ -79,7 +82,7 @@ func (c *coder) append(b []byte, e *Entry) []byte {
 	case Up, Down:
 		c.seq(e)
 		c.packet(&c.last[e.Kind], &e.Packet)
-	case RTCPUp, RTCPDown, Line:
+	case RTCPUp, RTCPDown, Line, Tape:
 		c.seq(e)
 		c.body = append(c.body, e.Raw...)
 	case Gap:
@@ -204,7 +207,7 @@ func (c *coder) fields(e *Entry, in *cursor) (known bool) {
 	case Up, Down:
 		c.number(e, in)
 		c.readPacket(e, in)
-	case RTCPUp, RTCPDown, Line:
+	case RTCPUp, RTCPDown, Line, Tape:
 		c.number(e, in)
 		e.Raw = in.b
 	case Gap:
@@ -225,7 +228,7 @@ func (c *coder) fields(e *Entry, in *cursor) (known bool) {
 	case End:
 		e.Raw = in.take(hashBytes)
 		e.Name = string(in.b)
-	case Pause, Resume:
+	case Pause, Resume, Tick:
 		e.Name = string(in.b)
 	default:
 		return false

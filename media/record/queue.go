@@ -19,7 +19,7 @@ type queue struct {
 	raw   []byte
 	code  coder
 	first time.Duration
-	holes [Blob + 1]hole
+	holes [kinds]hole
 	lost  uint64
 	shut  bool // nothing is taken any more
 }

@@ -63,10 +63,10 @@ type LogCount struct {
 type inspector struct {
 	b     *Bundle
 	r     *Report
-	now   [End + 1]time.Duration
-	seq   [End + 1]uint64
-	any   [End + 1]bool
-	lost  [End + 1]uint64 // told of by a Gap since the entry before
+	now   [kinds]time.Duration
+	seq   [kinds]uint64
+	any   [kinds]bool
+	lost  [kinds]uint64 // told of by a Gap since the entry before
 	blobs map[string]bool // looked at
 }
 
@@ -137,7 +137,7 @@ func (v *inspector) entry(name string, c *chunk, e Entry) {
 	switch e.Kind {
 	case Gap:
 		v.r.Gaps += e.Count
-		if e.Of <= End {
+		if e.Of < kinds {
 			v.lost[e.Of] += e.Count
 		}
 		return
@@ -147,7 +147,7 @@ func (v *inspector) entry(name string, c *chunk, e Entry) {
 		}
 		return
 	case Resume:
-		v.any = [End + 1]bool{}
+		v.any = [kinds]bool{}
 		return
 	}
 	v.count(e)

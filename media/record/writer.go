@@ -191,6 +191,15 @@ func (w *Writer) Score(seq uint64, now time.Duration, name string, at time.Durat
 	w.put(&w.log, &Entry{Kind: Score, Seq: seq, Now: now, Name: name, At: at, Value: value})
 }
 
+// Tape keeps a line of what an engine was asked or answered, one JSON object by agreement, at most 1 MiB. Line is copied.
+// Seq counts these lines from 1.
+func (w *Writer) Tape(seq uint64, now time.Duration, line []byte) {
+	w.put(&w.log, &Entry{Kind: Tape, Seq: seq, Now: now, Raw: line})
+}
+
+// Tick notes that frames were made of the caller's packets at a moment at which none came.
+func (w *Writer) Tick(now time.Duration) { w.put(&w.media, &Entry{Kind: Tick, Now: now}) }
+
 // Mute notes that the caller's microphone was turned off (on is true) or on.
 func (w *Writer) Mute(now time.Duration, on bool) {
 	w.put(&w.media, &Entry{Kind: Mute, Now: now, On: on})

@@ -96,7 +96,7 @@ func TestRecordAndRead(t *testing.T) {
 			r.Log != (LogCount{3000, 3000, 2}) || r.Gaps != 0 || r.Bytes != c.w.Status().Bytes && r.Blobs != c.w.Status().Blobs {
 			t.Errorf("%+v, %+v", r, c.w.Status())
 		}
-		n := [End + 1]int{}
+		n := [kinds]int{}
 		for e, err := range b.Packets() {
 			if err != nil {
 				t.Fatal(err)

@@ -62,31 +62,15 @@ func (t *tape) run(ctx context.Context, call *rtc.Call, log *slog.Logger) {
 	}
 }
 
-// logged is an event of the conversation as its record has it.
-type logged struct {
-	Kind    agent.EventKind `json:"kind"`
-	Turn    int             `json:"turn,omitempty"`
-	Text    string          `json:"text,omitempty"`
-	Final   bool            `json:"final,omitempty"`
-	Code    string          `json:"code,omitempty"`
-	Step    *turn.Entry     `json:"step,omitempty"`
-	Said    *agent.Said     `json:"said,omitempty"`
-	Latency *agent.Latency  `json:"latency,omitempty"`
-}
-
 // note keeps an event.
 func (t *tape) note(e agent.Event) {
 	if t == nil {
 		return
 	}
-	l := logged{Kind: e.Kind, Turn: e.Turn, Text: e.Text, Final: e.Final, Code: e.Code, Step: e.Step, Latency: e.Latency}
-	if e.Kind == agent.Answer {
-		l.Said = &e.Said
-	}
 	if e.Step != nil && e.Step.In.Kind == turn.Muted {
 		t.writer.Mute(e.At, e.Step.In.On)
 	}
-	if line, err := json.Marshal(l); err == nil { // none of these types can fail
+	if line, err := json.Marshal(e); err == nil { // none of these types can fail
 		t.writer.Log(e.Seq, e.At, line)
 	}
 }

@@ -1,0 +1,2 @@
+// Package console serves recordings to the page /console.html.
+package console
