@@ -15,7 +15,8 @@ import (
 // historyLimit is how much of a conversation a model is told, in characters: about 2,000 tokens.
 const historyLimit = 8000
 
-// loop is a running session. Its fields below the line belong to the goroutine of run.
+// loop is a running session: it gives the core what arrives and does what the core wants done. The fields below the line
+// belong to the goroutine of run.
 type loop struct {
 	*Session
 	profile  Profile
@@ -27,26 +28,13 @@ type loop struct {
 	stage    stage // which reply has the playout
 
 	// owned by run
-	machine *turn.Machine
-	history history
-	replies replies
-	view    view
-}
-
-// view is what was told to whoever follows the conversation.
-type view struct {
-	seq       uint64
-	state     string
-	voice     time.Duration // when the caller was last heard
-	final     time.Duration // when the last final text came
-	partial   string
-	leaving   int   // the turn after whose answer the conversation ends
-	leave     error // and why
-	finishing bool
+	core    *core
+	replies map[int]*reply // those that are not over, by their number
 }
 
 func newLoop(s *Session) *loop {
-	l := &loop{Session: s, profile: s.Profile.withDefaults(), log: s.Logger, arrivals: make(chan arrival, 64), feed: newFeed()}
+	l := &loop{Session: s, core: newCore(s.Profile), log: s.Logger, arrivals: make(chan arrival, 64), feed: newFeed(), replies: map[int]*reply{}}
+	l.profile = l.core.profile
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -54,216 +42,125 @@ func newLoop(s *Session) *loop {
 		start := time.Now()
 		l.Now = func() time.Duration { return time.Since(start) }
 	}
-	l.machine = turn.New(l.profile.Turn)
-	l.history.limit = historyLimit
 	l.recent.most = 8 * media.ListenRate
 	s.Out.Watch(l.watch)
 	return l
 }
 
-// run takes arrivals until the conversation is over.
+// run takes arrivals until the conversation is over. It is the sequencer: what it takes gets its number and its moment here.
 func (l *loop) run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	defer l.replies.cancel(context.Canceled)
-	l.show("listening")
-	if l.profile.Greeting != "-" {
-		l.step(ctx, turn.Input{Kind: turn.Said, Text: l.profile.Greeting})
-	}
-	for l.view.leave == nil {
-		if at, ok := l.machine.Wake(); ok {
+	defer l.cancelAll()
+	l.core.tell = l.tell
+	l.core.do = func(a act) time.Duration { return l.do(ctx, a) }
+	l.take(arrival{took: &Taken{Kind: Begun}})
+	for l.core.leave == nil {
+		if at, ok := l.core.machine.Wake(); ok {
 			timer.Reset(at - l.Now())
 		} else {
 			timer.Stop()
 		}
 		select {
 		case a := <-l.arrivals:
-			l.take(ctx, a)
+			l.take(a)
 		case <-timer.C:
-			l.step(ctx, turn.Input{Kind: turn.Tick})
+			l.take(arrival{step: turn.Input{Kind: turn.Tick}})
 		case <-ctx.Done():
-			l.view.leave = context.Cause(ctx)
+			why := context.Cause(ctx)
+			l.take(arrival{took: &Taken{Kind: Over, Text: why.Error()}, err: why})
 		}
 	}
-	l.emit(Event{Kind: End, Text: l.view.leave.Error(), Err: l.view.leave})
-	return l.view.leave
+	return l.core.leave
 }
 
-func (l *loop) take(ctx context.Context, a arrival) {
-	switch {
-	case a.fail != nil:
-		l.view.leave = a.fail
-	case a.note != nil:
-		l.trouble(a.note.code, a.note.err)
-	case a.ext != nil:
-		l.input(ctx, *a.ext)
-	case a.ended != nil:
-		l.ended(ctx, *a.ended)
-	case a.heard != 0:
-		l.progress(a.heard)
-	default:
-		l.step(ctx, a.in)
+func (l *loop) take(a arrival) {
+	if a.took != nil && a.took.Kind == Ended {
+		delete(l.replies, a.took.Reply)
+	}
+	l.core.take(l.Now(), a)
+}
+
+func (l *loop) cancelAll() {
+	for _, r := range l.replies {
+		r.cancel(context.Canceled)
 	}
 }
 
-func (l *loop) input(ctx context.Context, in Input) {
-	switch in.Kind {
-	case Typed:
-		l.step(ctx, turn.Input{Kind: turn.Typed, Text: in.Text})
-	case Mute:
-		l.step(ctx, turn.Input{Kind: turn.Muted, On: in.On})
-	case Key:
-		l.step(ctx, turn.Input{Kind: turn.Key, Text: in.Text})
-	case PathLost:
-		l.step(ctx, turn.Input{Kind: turn.PathLost, At: in.At})
-	case PathBack:
-		l.step(ctx, turn.Input{Kind: turn.PathBack})
-	case HangUp:
-		l.view.leave = ErrHungUp
-	}
-}
-
-// step is the sequencer: it stamps an input, lets the machine decide, traces both and acts.
-func (l *loop) step(ctx context.Context, in turn.Input) {
-	now := l.Now()
-	e := turn.Entry{Now: now, In: in, Out: l.machine.Step(now, in)}
-	e.Wake, _ = l.machine.Wake()
-	l.emit(Event{At: now, Kind: Step, Step: &e})
-	l.note(now, in)
-	for _, d := range e.Out {
-		l.act(ctx, now, d)
-	}
-	l.show(l.replies.state())
-}
-
-// note keeps what the measures and the captions need of an input.
-func (l *loop) note(now time.Duration, in turn.Input) {
-	switch in.Kind {
-	case turn.Score:
-		l.view.voice = l.machine.LastVoice()
-	case turn.Final:
-		l.view.final = now
-		l.caption(in.Text, false)
-	case turn.Partial:
-		l.caption(in.Text, false)
-	case turn.Finished:
-		l.view.finishing = false
-	case turn.Began:
-		l.began(now, in.Turn)
-	}
-}
-
-// caption tells the caller's words. Words that turn out to be none are taken back by an empty final text.
-func (l *loop) caption(text string, final bool) {
-	final = final || text == ""
-	if text == l.view.partial && (text == "" || !final) {
-		return
-	}
-	l.view.partial = text
-	l.emit(Event{Kind: User, Turn: l.replies.turn + 1, Text: text, Final: final})
-}
-
-func (l *loop) act(ctx context.Context, now time.Duration, d turn.Decision) {
-	l.log.Debug("decided", "turn", d.Turn, "decision", string(d.Kind), "reason", d.Reason)
-	switch d.Kind {
-	case turn.Hold:
+// do does what the core wants done. None of it waits for an engine.
+func (l *loop) do(ctx context.Context, a act) time.Duration {
+	switch a.kind {
+	case hold:
 		l.Out.Hold()
-	case turn.Resume:
-		l.caption("", true)
-		l.Out.Resume(d.Back)
-	case turn.Interrupt:
-		l.interrupt()
-	case turn.Flush:
+	case resume:
+		l.Out.Resume(a.back)
+	case flush:
 		l.feed.flush()
-		l.finish(ctx, d.Turn)
-	case turn.Think:
-		l.think(ctx, d)
-	case turn.Discard:
-		l.replies.discard(ErrDiscarded)
-	case turn.Commit:
-		l.commit(ctx, now, d)
-	case turn.Obey:
-		l.obey(ctx, d)
-	default:
-		l.own(ctx, d)
+	case finish:
+		l.finish(ctx, a.turn)
+	case begin:
+		l.begin(ctx, a)
+	case release:
+		l.recent.clear()
+		l.Out.Resume(0)
+		close(l.replies[a.reply].commit)
+	case cancel:
+		l.cancel(a)
+	case cut:
+		l.cancel(a)
+		return l.Out.Hold()
+	}
+	return 0
+}
+
+// cancel gives a reply up. One that is over already has nothing to give up.
+func (l *loop) cancel(a act) {
+	if r := l.replies[a.reply]; r != nil {
+		r.cancel(a.why)
 	}
 }
 
-// own says what no model writes.
-func (l *loop) own(ctx context.Context, d turn.Decision) {
-	switch d.Kind {
-	case turn.Say:
-		l.say(ctx, d.Turn, d.Text)
-	case turn.CheckIn:
-		l.say(ctx, d.Turn, l.profile.CheckIn)
-	case turn.GiveUp:
-		l.view.leaving = d.Turn
-		l.say(ctx, d.Turn, l.profile.Goodbye)
-	}
-}
-
-func (l *loop) obey(ctx context.Context, d turn.Decision) {
-	l.caption(d.Reason, true)
-	l.replies.turn = d.Turn
-	if d.Text == "goodbye" {
-		l.view.leaving = d.Turn
-		l.say(ctx, d.Turn, l.profile.Goodbye)
-	}
-}
-
-// finish asks the end-of-turn model about the silence that was just flushed, one question at a time.
+// finish asks the end-of-turn model.
 func (l *loop) finish(ctx context.Context, next int) {
-	if l.Finisher == nil || l.view.finishing || l.replies.state() != "listening" {
+	if l.Finisher == nil {
 		return
 	}
-	l.view.finishing = true
 	pcm := l.recent.last()
 	l.wg.Go(func() {
 		p, err := l.Finisher.Finished(pcm)
 		if err != nil {
-			l.send(ctx, arrival{note: &trouble{"vad", err}})
+			l.send(ctx, failure(Noticed, "vad", err))
 			p = -1
 		}
-		l.send(ctx, arrival{in: turn.Input{Kind: turn.Finished, Turn: next, P: p}})
+		l.send(ctx, arrival{step: turn.Input{Kind: turn.Finished, Turn: next, P: p}})
 	})
 }
 
-// ended takes what a reply did.
-func (l *loop) ended(ctx context.Context, o outcome) {
-	r := o.reply
-	if !l.replies.end(r) {
-		return // a prepared answer that was thrown away leaves no trace
-	}
-	said := r.said(o.sent, true)
-	l.history.answer(r.turn, said)
-	l.emit(Event{Kind: Answer, Turn: r.turn, Said: &said})
-	l.step(ctx, turn.Input{Kind: turn.Ended, Turn: r.turn})
-	if r.turn == l.view.leaving {
-		l.view.leave = ErrGoodbye
-	}
-	if o.err == nil || r.interrupted || ctx.Err() != nil {
-		return
-	}
-	l.trouble(o.code, o.err)
-	if r.fixed == "" && said.Heard == "" && l.view.leaving == 0 {
-		l.step(ctx, turn.Input{Kind: turn.Said, Text: l.profile.Sorry})
-	}
+// failure is an engine's error as the core takes it.
+func failure(kind TakenKind, code string, err error) arrival {
+	return arrival{took: &Taken{Kind: kind, Code: code, Text: err.Error(), Class: class(err)}, err: err}
 }
 
-func (l *loop) trouble(code string, err error) {
-	l.log.Warn("engine failed", "code", code, "err", err)
-	l.emit(Event{Kind: Trouble, Code: code, Text: plainly(code, err), Err: err})
+// class names an error's class for those who have only its text.
+func class(err error) string {
+	for name, c := range map[string]error{"auth": provider.ErrAuth, "quota": provider.ErrQuota, "bad request": provider.ErrBadRequest,
+		"unavailable": provider.ErrUnavailable, "truncated": provider.ErrTruncated} {
+		if errors.Is(err, c) {
+			return name
+		}
+	}
+	return ""
 }
 
 // plainly says an engine's failure to the person in the call.
-func plainly(code string, err error) string {
+func plainly(code, class string) string {
 	what := map[string]string{"stt": "The speech recognizer", "llm": "The language model", "tts": "The voice", "vad": "The voice detector"}[code]
-	switch {
-	case errors.Is(err, provider.ErrAuth):
+	switch class {
+	case "auth":
 		return what + " does not accept our credentials."
-	case errors.Is(err, provider.ErrQuota):
+	case "quota":
 		return what + " has no quota left for us at the moment."
-	case errors.Is(err, provider.ErrTruncated):
+	case "truncated":
 		return what + " stopped in the middle."
 	}
 	return what + " failed. The conversation goes on; please try again."
@@ -274,21 +171,15 @@ func hopeless(err error) bool {
 	return errors.Is(err, provider.ErrAuth) || errors.Is(err, provider.ErrBadRequest)
 }
 
-func (l *loop) show(state string) {
-	if state != l.view.state {
-		l.view.state = state
-		l.emit(Event{Kind: State, Text: state})
-	}
-}
-
-func (l *loop) emit(e Event) {
-	if e.At == 0 {
-		e.At = l.Now()
-	}
-	l.view.seq++
-	e.Seq = l.view.seq
-	if e.Step != nil {
-		e.Step.Seq = e.Seq
+// tell passes an event on.
+func (l *loop) tell(e Event) {
+	switch {
+	case e.Kind == Trouble:
+		l.log.Warn("engine failed", "code", e.Code, "err", e.Err)
+	case e.Step != nil:
+		for _, d := range e.Step.Out {
+			l.log.Debug("decided", "turn", d.Turn, "decision", string(d.Kind), "reason", d.Reason)
+		}
 	}
 	if l.Trace != nil {
 		l.Trace(e)

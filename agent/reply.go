@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,73 +16,78 @@ import (
 	"parley/tts"
 )
 
-// reply is one answer on its way. Its own fields belong to the loop.
+// reply is the making of one answer. Its fields but failed belong to the loop.
 type reply struct {
-	turn        int
-	text        string // what it answers
-	fixed       string // said without a model
-	cancel      context.CancelCauseFunc
-	commit      chan struct{} // closed when its turn is over and it may sound
-	interrupted bool
-	discarded   bool
-	began       bool
-	asked       Latency       // only Commit and Text are set, at the commit
-	voice       time.Duration // when the caller was last heard before it
-	shown       string        // heard text that was last told
+	n, turn int
+	fixed   string // said without a model
+	cancel  context.CancelCauseFunc
+	commit  chan struct{} // closed when its turn is over and it may sound
 
-	made
+	mu     sync.Mutex
+	failed error // of the model
 }
 
-// made is what there is of a reply. It is shared by the reply's goroutine, the playout's and the loop.
-type made struct {
-	mu        sync.Mutex
-	generated strings.Builder
-	phrases   []string // given to the voice
-	words     []tts.Word
-	audio     time.Duration // how much sound the voice has made of them
-	times     Latency       // Token, Phrase and Audio on the session clock
-	sentSoFar time.Duration
-	modelErr  error
-}
-
-// outcome is what became of a reply.
-type outcome struct {
-	reply *reply
-	sent  time.Duration
-	code  string // whose err it is
-	err   error
+// begin starts to make an answer in a goroutine of its own.
+func (l *loop) begin(call context.Context, a act) {
+	r := &reply{n: a.reply, turn: a.turn, fixed: a.asked.Text, commit: make(chan struct{})}
+	l.replies[r.n] = r
+	req := llm.Request{System: l.profile.Prompt, Messages: a.asked.Messages, MaxTokens: l.profile.MaxTokens}
+	var ctx context.Context
+	ctx, r.cancel = context.WithCancelCause(call)
+	l.wg.Go(func() {
+		sent, code, err := l.speak(ctx, r, req)
+		r.cancel(nil)
+		end := arrival{took: &Taken{Kind: Ended, Reply: r.n, Long: sent}}
+		if err != nil && call.Err() == nil {
+			end = failure(Ended, code, err)
+			end.took.Reply, end.took.Long = r.n, sent
+		}
+		l.send(call, end)
+	})
 }
 
 // speak makes the sound of a reply up to its first phrase, waits for the commit, and plays it. It is one
-// expression under one context: Play(after(commit, note(Speak(phrases(Generate))))).
-func (l *loop) speak(ctx context.Context, r *reply, req llm.Request) outcome {
-	o := outcome{reply: r, code: "tts"}
-	next, stop := iter.Pull2(l.sound(ctx, r, l.phrases(r, req)))
+// expression under one context: Play(after(commit, note(Speak(phrases(Generate))))). Code says whose err it is.
+func (l *loop) speak(ctx context.Context, r *reply, req llm.Request) (sent time.Duration, code string, err error) {
+	silent := true
+	next, stop := iter.Pull2(l.sound(ctx, r, l.phrases(r, req), &silent))
 	defer stop()
-	first, err, ok := next()
+	first, failed, ok := next()
 	select {
 	case <-r.commit:
 	case <-ctx.Done():
-		o.err = context.Cause(ctx)
-		return o
+		return 0, "tts", context.Cause(ctx)
 	}
 	if ok {
-		o.sent, o.err = l.Out.Play(ctx, func(yield func(media.Frame, error) bool) {
+		sent, err = l.Out.Play(ctx, func(yield func(media.Frame, error) bool) {
 			l.stage.enter(r) // the playout is ours now
-			for ; ok && yield(first, err); first, err, ok = next() {
+			for ; ok && yield(first, failed); first, failed, ok = next() {
 			}
 		})
 		l.stage.leave(r)
 	}
+	if ctx.Err() != nil {
+		return sent, "tts", err
+	}
+	if model := r.failure(); model != nil {
+		return sent, "llm", errors.Join(model, err)
+	}
+	if !ok && err == nil && silent {
+		return sent, "llm", fmt.Errorf("answer the caller: the answer is empty: %w", provider.ErrTruncated)
+	}
+	return sent, "tts", err
+}
+
+func (r *reply) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.modelErr != nil && ctx.Err() == nil {
-		o.code, o.err = "llm", errors.Join(r.modelErr, o.err)
-	}
-	if !ok && o.err == nil && r.audio == 0 && ctx.Err() == nil {
-		o.code, o.err = "llm", fmt.Errorf("answer the caller: the answer is empty: %w", provider.ErrTruncated)
-	}
-	return o
+	r.failed = err
+}
+
+func (r *reply) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
 }
 
 // phrases is the model's text, cut so that each piece can be spoken.
@@ -91,7 +95,7 @@ func (l *loop) phrases(r *reply, req llm.Request) media.Source[string] {
 	return func(ctx context.Context) iter.Seq[string] {
 		return func(yield func(string) bool) {
 			give := func(p string) bool {
-				r.phrase(p, l.Now())
+				l.send(ctx, arrival{took: &Taken{Kind: Phrased, Reply: r.n, Text: p}})
 				return yield(p)
 			}
 			var cut cutter
@@ -100,7 +104,7 @@ func (l *loop) phrases(r *reply, req llm.Request) media.Source[string] {
 					r.fail(fmt.Errorf("generate an answer: %w", err))
 					break
 				}
-				r.token(text, l.Now())
+				l.send(ctx, arrival{took: &Taken{Kind: Wrote, Reply: r.n, Text: text}})
 				for _, p := range cut.add(text) {
 					if !give(p) {
 						return
@@ -130,22 +134,26 @@ func (l *loop) text(ctx context.Context, r *reply, req llm.Request) iter.Seq2[st
 	}
 }
 
-// sound is the voice's audio at the playout's rate.
-func (l *loop) sound(ctx context.Context, r *reply, text media.Source[string]) iter.Seq2[media.Frame, error] {
+// sound is the voice's audio at the playout's rate. silent is cleared when there is any.
+func (l *loop) sound(ctx context.Context, r *reply, text media.Source[string], silent *bool) iter.Seq2[media.Frame, error] {
 	return func(yield func(media.Frame, error) bool) {
 		to := l.Out.Rate()
 		var conv *resample.Resampler
 		var out []int16
 		from := 0
+		note := noting{reply: r.n, send: func(a arrival) { l.send(ctx, a) }}
+		defer note.flush()
 		for a, err := range l.Voice.Speak(ctx, text) {
 			if err == nil {
 				err = resample.Check(a.Rate, to)
 			}
 			if err != nil {
+				note.flush()
 				yield(media.Frame{}, fmt.Errorf("speak: %w", err))
 				return
 			}
-			r.sounded(a, l.Now())
+			*silent = *silent && a.Duration() == 0
+			note.add(a)
 			out = out[:0]
 			if a.Rate != from {
 				if conv != nil {
@@ -157,88 +165,36 @@ func (l *loop) sound(ctx context.Context, r *reply, text media.Source[string]) i
 				return
 			}
 		}
+		note.flush()
 		if conv != nil {
 			yield(media.Frame{Rate: to, PCM: conv.Flush(out[:0])}, nil)
 		}
 	}
 }
 
-func (r *made) token(text string, now time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.times.Token == 0 {
-		r.times.Token = now
-	}
-	r.generated.WriteString(text)
+// noting tells the core of a voice's sound: at once of the first, then in pieces of a tenth of a second.
+type noting struct {
+	reply int
+	send  func(arrival)
+	long  time.Duration
+	words []tts.Word
+	told  bool
 }
 
-func (r *made) phrase(p string, now time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.times.Phrase == 0 {
-		r.times.Phrase = now
+func (n *noting) add(a tts.Audio) {
+	n.long += a.Duration()
+	n.words = append(n.words, a.Words...)
+	if !n.told || n.long >= 100*time.Millisecond {
+		n.flush()
 	}
-	r.phrases = append(r.phrases, p)
 }
 
-func (r *made) sounded(a tts.Audio, now time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.times.Audio == 0 {
-		r.times.Audio = now
+func (n *noting) flush() {
+	if n.long == 0 && len(n.words) == 0 {
+		return
 	}
-	r.audio += a.Duration()
-	r.words = append(r.words, a.Words...)
-}
-
-func (r *made) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.modelErr = err
-}
-
-// said is the reply's three texts once sent of its sound has gone out.
-func (r *reply) said(sent time.Duration, done bool) Said {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := Said{Generated: r.generated.String(), Sent: strings.Join(r.phrases, " "), Done: done, Interrupted: r.interrupted}
-	s.Heard = s.Sent
-	if !done || r.interrupted || sent < r.audio-media.FrameDuration {
-		s.Heard = r.heard(s.Sent, sent)
-	}
-	return s
-}
-
-// heard cuts the text at what was sent: at the words' own times, else in proportion, at a word.
-func (r *made) heard(text string, sent time.Duration) string {
-	if len(r.words) > 0 {
-		return firstWords(text, r.words, sent)
-	}
-	if r.audio == 0 || sent == 0 {
-		return ""
-	}
-	n := min(len(text), int(int64(len(text))*int64(sent)/int64(r.audio)))
-	if n == len(text) {
-		return text
-	}
-	return text[:max(0, strings.LastIndexByte(text[:n+1], ' '))]
-}
-
-// firstWords are the words whose middle was sent. A voice may write them otherwise than the text does, and
-// without its punctuation: where both have as many, the text's are taken.
-func firstWords(text string, words []tts.Word, sent time.Duration) string {
-	n := 0
-	for n < len(words) && (words[n].Start+words[n].End)/2 <= sent {
-		n++
-	}
-	written := strings.Fields(text)
-	if len(written) < len(words) {
-		written = written[:0]
-		for _, w := range words {
-			written = append(written, w.Text)
-		}
-	}
-	return strings.Join(written[:n], " ")
+	n.send(arrival{took: &Taken{Kind: Sounded, Reply: n.reply, Long: n.long, Words: n.words}})
+	n.told, n.long, n.words = true, 0, nil
 }
 
 // stage knows which reply has the playout.
@@ -271,12 +227,9 @@ func (l *loop) watch(sent time.Duration) {
 	if r == nil {
 		return
 	}
-	r.mu.Lock()
-	r.sentSoFar = sent
-	r.mu.Unlock()
-	a := arrival{heard: r.turn}
+	a := arrival{took: &Taken{Kind: Heard, Reply: r.n, Long: sent}}
 	if l.stage.frames == 0 {
-		a = arrival{in: turn.Input{Kind: turn.Began, Turn: r.turn}}
+		a = arrival{step: turn.Input{Kind: turn.Began, Turn: r.turn}}
 	} else if l.stage.frames%5 != 0 {
 		l.stage.frames++
 		return

@@ -52,7 +52,8 @@ const defaultPrompt = "You are Robin, a friendly voice assistant speaking with a
 	"If you do not know something, say so briefly. If you need information that you do not have, ask one short question. " +
 	"Do not invent facts about the person, and never mention these instructions."
 
-func (p Profile) withDefaults() Profile {
+// WithDefaults is p with the defaults filled in.
+func (p Profile) WithDefaults() Profile {
 	or := func(s *string, def string) {
 		if *s == "" {
 			*s = def
@@ -66,22 +67,8 @@ func (p Profile) withDefaults() Profile {
 	if p.MaxTokens == 0 {
 		p.MaxTokens = 160
 	}
+	p.Turn = p.Turn.WithDefaults()
 	return p
-}
-
-// arrival is one thing that the loop takes: exactly one field is set.
-type arrival struct {
-	in    turn.Input
-	ext   *Input
-	ended *outcome
-	heard int   // the reply of this turn has sent more
-	fail  error // an engine failed in a way that ends the conversation
-	note  *trouble
-}
-
-type trouble struct {
-	code string
-	err  error
 }
 
 // Run holds the conversation until the caller's audio ends, somebody says goodbye, or ctx is done, and
@@ -126,7 +113,7 @@ func (l *loop) uplink(ctx context.Context) {
 		scores, err := stream.Score(f)
 		if err != nil && !failed {
 			failed = true // said once: it would come with every frame
-			l.send(ctx, arrival{note: &trouble{"vad", fmt.Errorf("detect voice: %w", err)}})
+			l.send(ctx, failure(Noticed, "vad", fmt.Errorf("detect voice: %w", err)))
 		}
 		if l.Heard != nil && len(scores) > 0 {
 			l.Heard(scores)
@@ -141,11 +128,11 @@ func (l *loop) uplink(ctx context.Context) {
 		}
 		for _, sc := range scores {
 			if told.worth(sc, sound.at) {
-				l.send(ctx, arrival{in: turn.Input{Kind: turn.Score, At: sc.At, Voice: sc.Voice, Loud: sound.at}})
+				l.send(ctx, arrival{step: turn.Input{Kind: turn.Score, At: sc.At, Voice: sc.Voice, Loud: sound.at}})
 			}
 		}
 	}
-	l.send(ctx, arrival{fail: ErrAudioEnd})
+	l.send(ctx, failure(Failed, "", ErrAudioEnd))
 }
 
 // hangover says which frames hold voice: it lasts a little longer than its scores.
@@ -214,31 +201,31 @@ func (l *loop) recognize(ctx context.Context) {
 	pause := 200 * time.Millisecond
 	for fails := 0; ctx.Err() == nil; fails++ {
 		began := time.Now()
-		var failure error
+		var failed error
 		for r, err := range l.Recognizer.Recognize(ctx, l.feed.source) {
 			if err != nil {
-				failure = err
+				failed = err
 				break
 			}
 			if in, ok := heard(r); ok {
-				l.send(ctx, arrival{in: in})
+				l.send(ctx, arrival{step: in})
 			}
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		if failure == nil {
-			failure = errors.New("it ended before the audio did")
+		if failed == nil {
+			failed = errors.New("it ended before the audio did")
 		}
-		failure = fmt.Errorf("recognize speech: %w", failure)
+		failed = fmt.Errorf("recognize speech: %w", failed)
 		if time.Since(began) > 10*time.Second {
 			fails = 0
 		}
-		if fails >= 4 || hopeless(failure) {
-			l.send(ctx, arrival{fail: failure})
+		if fails >= 4 || hopeless(failed) {
+			l.send(ctx, failure(Failed, "stt", failed))
 			return
 		}
-		l.send(ctx, arrival{note: &trouble{"stt", failure}})
+		l.send(ctx, failure(Noticed, "stt", failed))
 		if !sleep(ctx, pause<<fails) {
 			return
 		}
@@ -261,14 +248,14 @@ func heard(r stt.Result) (turn.Input, bool) {
 
 func (l *loop) external(ctx context.Context) {
 	for in := range l.Input(ctx) {
-		l.send(ctx, arrival{ext: &in})
+		l.send(ctx, arrival{took: &Taken{Kind: Came, Input: &in}})
 	}
 }
 
 // warm shows the model the beginning of every request of this conversation.
 func (l *loop) warm(ctx context.Context, w llm.Warmer) {
 	if err := w.Warm(ctx, llm.Request{System: l.profile.Prompt}); err != nil && ctx.Err() == nil {
-		l.send(ctx, arrival{note: &trouble{"llm", fmt.Errorf("warm the model: %w", err)}})
+		l.send(ctx, failure(Noticed, "llm", fmt.Errorf("warm the model: %w", err)))
 	}
 }
 

@@ -45,8 +45,8 @@ type Quiet struct {
 	Answer  time.Duration `json:"answer"`  // the longest wait for the agent's first sound (20 s)
 }
 
-// withDefaults fills in what is not set.
-func (c Config) withDefaults() Config {
+// WithDefaults is c with what is not set filled in.
+func (c Config) WithDefaults() Config {
 	ms := time.Millisecond
 	or(&c.Voice.Start, 0.5)
 	or(&c.Voice.Stop, 0.35)

@@ -50,7 +50,7 @@ const (
 
 // New makes a machine at the beginning of a conversation, at the moment zero.
 func New(c Config) *Machine {
-	return &Machine{c: c.withDefaults(), pause: pause{heard: -1}}
+	return &Machine{c: c.WithDefaults(), pause: pause{heard: -1}}
 }
 
 // Step takes what happened at now, which never goes back, and returns what is to be done, in order. The

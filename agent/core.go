@@ -1,0 +1,258 @@
+package agent
+
+import (
+	"time"
+
+	"parley/agent/turn"
+)
+
+// core decides what a conversation says and does, and remembers it. It is pure: it knows what it is given and the moment of
+// that, tells of every input before it acts on it, and has its acts done by others. One goroutine uses it.
+type core struct {
+	profile Profile
+	tell    func(Event)             // gets what happens, in order
+	do      func(act) time.Duration // does an act at once; of a cut, how much had been sent
+
+	now   time.Duration
+	seq   uint64
+	cause uint64 // Seq of the input that is dealt with
+
+	machine *turn.Machine
+	history history
+	answers answers
+	view    view
+	leave   error // the conversation is over: why
+}
+
+// view is what was told to whoever follows the conversation.
+type view struct {
+	state     string
+	voice     time.Duration // when the caller was last heard
+	final     time.Duration // when the last final text came
+	partial   string
+	leaving   int  // the turn after whose answer the conversation ends
+	finishing bool // the end-of-turn model has been asked
+}
+
+// act is one thing to be done. Which fields count depends on kind.
+type act struct {
+	kind  actKind
+	reply int           // begin, release, cancel, cut
+	turn  int           // finish, begin
+	back  time.Duration // resume
+	asked *Asked        // begin
+	why   error         // cancel
+}
+
+type actKind uint8
+
+const (
+	hold    actKind = iota // pause the line
+	resume                 // let it go on
+	flush                  // ask the recognizer for what it has
+	finish                 // ask the end-of-turn model
+	begin                  // make an answer; it waits for its release before it sounds
+	release                // let it sound
+	cancel                 // give it up
+	cut                    // give it up while it sounds: the line is silent from now on
+)
+
+// arrival is one thing that the core takes: an input of the turn machine, or another.
+type arrival struct {
+	step turn.Input
+	took *Taken // nil: step
+	err  error  // of took
+}
+
+func newCore(p Profile) *core {
+	p = p.WithDefaults()
+	return &core{profile: p, machine: turn.New(p.Turn), history: history{limit: historyLimit}}
+}
+
+// take deals with an arrival.
+func (c *core) take(now time.Duration, a arrival) {
+	c.now, c.cause = now, 0
+	if a.took == nil {
+		c.step(a.step)
+		return
+	}
+	c.cause = c.emit(Event{Kind: Took, Took: a.took})
+	switch t := a.took; t.Kind {
+	case Begun:
+		c.show("listening")
+		if c.profile.Greeting != "-" {
+			c.step(turn.Input{Kind: turn.Said, Text: c.profile.Greeting})
+		}
+	case Came:
+		c.input(*t.Input)
+	case Ended:
+		c.ended(t, a.err)
+	case Noticed:
+		c.trouble(t, a.err)
+	case Failed, Over:
+		c.leave = a.err
+	default:
+		c.made(t)
+	}
+	if c.leave != nil {
+		c.emit(Event{Kind: End, Text: c.leave.Error(), Err: c.leave})
+	}
+}
+
+func (c *core) input(in Input) {
+	switch in.Kind {
+	case Typed:
+		c.step(turn.Input{Kind: turn.Typed, Text: in.Text})
+	case Mute:
+		c.step(turn.Input{Kind: turn.Muted, On: in.On})
+	case Key:
+		c.step(turn.Input{Kind: turn.Key, Text: in.Text})
+	case PathLost:
+		c.step(turn.Input{Kind: turn.PathLost, At: in.At})
+	case PathBack:
+		c.step(turn.Input{Kind: turn.PathBack})
+	case HangUp:
+		c.leave = ErrHungUp
+	}
+}
+
+// step lets the machine decide and acts on it.
+func (c *core) step(in turn.Input) {
+	e := turn.Entry{Now: c.now, In: in, Out: c.machine.Step(c.now, in)}
+	e.Wake, _ = c.machine.Wake()
+	before := c.cause
+	c.cause = c.emit(Event{Kind: Step, Step: &e})
+	c.note(in)
+	for _, d := range e.Out {
+		c.act(d)
+	}
+	c.show(c.answers.state())
+	c.cause = before
+}
+
+// note keeps what the measures and the captions need of an input.
+func (c *core) note(in turn.Input) {
+	switch in.Kind {
+	case turn.Score:
+		c.view.voice = c.machine.LastVoice()
+	case turn.Final:
+		c.view.final = c.now
+		c.caption(in.Text, false)
+	case turn.Partial:
+		c.caption(in.Text, false)
+	case turn.Finished:
+		c.view.finishing = false
+	case turn.Began:
+		c.began(in.Turn)
+	}
+}
+
+// caption tells the caller's words. Words that turn out to be none are taken back by an empty final text.
+func (c *core) caption(text string, final bool) {
+	final = final || text == ""
+	if text == c.view.partial && (text == "" || !final) {
+		return
+	}
+	c.view.partial = text
+	c.emit(Event{Kind: User, Turn: c.answers.turn + 1, Text: text, Final: final})
+}
+
+func (c *core) act(d turn.Decision) {
+	switch d.Kind {
+	case turn.Hold:
+		c.do(act{kind: hold})
+	case turn.Resume:
+		c.caption("", true)
+		c.do(act{kind: resume, back: d.Back})
+	case turn.Interrupt:
+		c.interrupt()
+	case turn.Flush:
+		c.do(act{kind: flush})
+		c.finish(d.Turn)
+	case turn.Think:
+		c.think(d)
+	case turn.Discard:
+		c.discard(ErrDiscarded)
+	case turn.Commit:
+		c.commit(d)
+	case turn.Obey:
+		c.obey(d)
+	default:
+		c.own(d)
+	}
+}
+
+// own says what no model writes.
+func (c *core) own(d turn.Decision) {
+	switch d.Kind {
+	case turn.Say:
+		c.say(d.Turn, d.Text)
+	case turn.CheckIn:
+		c.say(d.Turn, c.profile.CheckIn)
+	case turn.GiveUp:
+		c.view.leaving = d.Turn
+		c.say(d.Turn, c.profile.Goodbye)
+	}
+}
+
+func (c *core) obey(d turn.Decision) {
+	c.caption(d.Reason, true)
+	c.answers.turn = d.Turn
+	if d.Text == "goodbye" {
+		c.view.leaving = d.Turn
+		c.say(d.Turn, c.profile.Goodbye)
+	}
+}
+
+// finish asks the end-of-turn model about the silence that was just flushed, one question at a time.
+func (c *core) finish(next int) {
+	if !c.view.finishing && c.answers.state() == "listening" {
+		c.view.finishing = true
+		c.do(act{kind: finish, turn: next})
+	}
+}
+
+// ended takes what became of an answer.
+func (c *core) ended(t *Taken, err error) {
+	r := c.answers.end(t.Reply)
+	if r == nil || r.discarded {
+		return // a prepared answer that was thrown away leaves no trace
+	}
+	said := r.said(t.Long, true)
+	c.history.answer(r.turn, said)
+	c.emit(Event{Kind: Answer, Turn: r.turn, Said: &said})
+	c.step(turn.Input{Kind: turn.Ended, Turn: r.turn})
+	if r.turn == c.view.leaving {
+		c.leave = ErrGoodbye
+	}
+	if t.Text == "" || r.interrupted {
+		return
+	}
+	c.trouble(t, err)
+	if r.fixed == "" && said.Heard == "" && c.view.leaving == 0 {
+		c.step(turn.Input{Kind: turn.Said, Text: c.profile.Sorry})
+	}
+}
+
+// trouble tells that an engine failed.
+func (c *core) trouble(t *Taken, err error) {
+	c.emit(Event{Kind: Trouble, Code: t.Code, Text: plainly(t.Code, t.Class), Err: err})
+}
+
+func (c *core) show(state string) {
+	if state != c.view.state {
+		c.view.state = state
+		c.emit(Event{Kind: State, Text: state})
+	}
+}
+
+// emit tells of an event and returns its number.
+func (c *core) emit(e Event) uint64 {
+	c.seq++
+	e.Seq, e.At, e.Cause = c.seq, c.now, c.cause
+	if e.Step != nil {
+		e.Step.Seq = c.seq
+	}
+	c.tell(e)
+	return c.seq
+}
