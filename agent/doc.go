@@ -10,17 +10,20 @@
 //   - The recognizer's goroutine reads its results.
 //   - The playout's goroutine owns the downlink clock.
 //   - A reply runs in a goroutine of its own: at most one that speaks and one that is prepared.
-//   - The loop owns everything else. It takes one arrival at a time, stamps it, gives it to the pure
-//     machine of package turn, and carries out what that decides. It never waits for a reply.
+//   - The loop owns everything else. It takes one arrival at a time, gives it its number and its moment, and does what the
+//     core wants done. It never waits for a reply.
+//   - The core decides: with the pure machine of package turn, whose turn it is; and from what came of an answer so far, what was
+//     heard of it. It is pure itself.
 //
 // # Order is data
 //
-// Every input of the turn machine gets its number and its moment when the loop takes it, and is traced
-// together with the decisions that followed ([Event] of kind Step) before anything acts on them. Feeding
-// these entries to turn.Replay gives the same decisions, byte for byte.
+// Whatever comes to the core is an event without a Cause: an input of the turn machine with what it decided ([Step]), or
+// another ([Took]): a piece of text that the model wrote, a phrase that the voice was given, sound that it made, how much of
+// that was sent, an error, the end. It is traced before anything acts on it; what it leads to follows, with its number as the Cause.
+// So the trace is all that is needed to have the conversation decided again, event by event ([Repeat]).
 //
 // # What is remembered
 //
 // The history keeps three texts of every answer: what the model generated, what was sent to the voice,
-// and what was heard. The model is told what was heard. Only the loop touches the history.
+// and what was heard. The model is told what was heard. Only the core touches the history.
 package agent
