@@ -139,13 +139,15 @@ func (f *feed) source(ctx context.Context) iter.Seq[stt.Audio] {
 type recent struct {
 	mu   sync.Mutex
 	pcm  []int16
+	end  time.Duration // on the caller's timeline
 	most int
 }
 
-func (r *recent) put(pcm []int16) {
+func (r *recent) put(f media.Frame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.pcm = append(r.pcm, pcm...); len(r.pcm) > r.most+r.most/4 {
+	r.end = f.At + f.Duration()
+	if r.pcm = append(r.pcm, f.PCM...); len(r.pcm) > r.most+r.most/4 {
 		r.pcm = r.pcm[:copy(r.pcm, r.pcm[len(r.pcm)-r.most:])]
 	}
 }
@@ -157,8 +159,9 @@ func (r *recent) clear() {
 	r.pcm = r.pcm[:0]
 }
 
-func (r *recent) last() []int16 {
+// last is that audio, and where it ends on the caller's timeline.
+func (r *recent) last() (pcm []int16, end time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.pcm[max(0, len(r.pcm)-r.most):])
+	return slices.Clone(r.pcm[max(0, len(r.pcm)-r.most):]), r.end
 }

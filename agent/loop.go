@@ -125,14 +125,14 @@ func (l *loop) finish(ctx context.Context, next int) {
 	if l.Finisher == nil {
 		return
 	}
-	pcm := l.recent.last()
+	pcm, end := l.recent.last()
 	l.wg.Go(func() {
 		p, err := l.Finisher.Finished(pcm)
 		if err != nil {
 			l.send(ctx, failure(Noticed, "vad", err))
 			p = -1
 		}
-		l.send(ctx, arrival{step: turn.Input{Kind: turn.Finished, Turn: next, P: p}})
+		l.send(ctx, arrival{step: turn.Input{Kind: turn.Finished, Turn: next, P: p, Start: end - media.Samples(len(pcm), media.ListenRate), At: end}})
 	})
 }
 

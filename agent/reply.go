@@ -125,8 +125,8 @@ func (l *loop) text(ctx context.Context, r *reply, req llm.Request) iter.Seq2[st
 	}
 	return func(yield func(string, error) bool) {
 		for d, err := range l.Model.Generate(ctx, req) {
-			if err != nil || d.Text != "" {
-				if !yield(d.Text, err) {
+			if text := clean(d.Text); err != nil || text != "" {
+				if !yield(text, err) {
 					return
 				}
 			}

@@ -124,7 +124,7 @@ func (l *loop) uplink(ctx context.Context) {
 		sound.hear(f, ear.voice(f.At))
 		l.feed.put(f, ear.voice(f.At)) // before the scores: a flush that they bring is for this frame too
 		if l.Finisher != nil {
-			l.recent.put(f.PCM)
+			l.recent.put(f)
 		}
 		for _, sc := range scores {
 			if told.worth(sc, sound.at) {
@@ -234,7 +234,7 @@ func (l *loop) recognize(ctx context.Context) {
 
 // heard is a result as the turn machine takes it.
 func heard(r stt.Result) (turn.Input, bool) {
-	in := turn.Input{At: r.End, Start: r.Start, Text: r.Text}
+	in := turn.Input{At: r.End, Start: r.Start, Text: clean(r.Text)}
 	switch r.Kind {
 	case stt.Partial:
 		in.Kind = turn.Partial

@@ -8,8 +8,8 @@ import (
 // Input is one thing that happened. Which fields count depends on Kind.
 type Input struct {
 	Kind  InputKind     `json:"kind"`
-	At    time.Duration `json:"at,omitempty"`    // Score, Partial, Final: where it ends on the caller's timeline; PathLost: since when
-	Start time.Duration `json:"start,omitempty"` // Partial, Final: where it starts; the same start replaces
+	At    time.Duration `json:"at,omitempty"`    // Score, Partial, Final, Finished: where it ends on the caller's timeline; PathLost: since when
+	Start time.Duration `json:"start,omitempty"` // Partial, Final: where it starts, the same start replaces; Finished: where what the model heard starts
 	Voice float32       `json:"voice,omitempty"` // Score: probability of speech
 	Loud  time.Duration `json:"loud,omitempty"`  // Score: where on that timeline sound was last heard; 0: at At
 	Text  string        `json:"text,omitempty"`  // Partial, Final, Typed; Key: one of 0–9 * # A–D
