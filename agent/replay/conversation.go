@@ -13,11 +13,20 @@ type Conversation struct {
 	Length  time.Duration
 	Profile agent.Profile
 	Events  []agent.Event // the ordered log
-	Turns   []Turn        // in their order; turn 0 is what was said before the first
+	Turns   []Turn        // in their order; one of number 0 is what happened before the first
 	Holes   []Hole        // of the log
+	Ended   string        // why it did; empty: the log does not tell
+	Health  *Health       `json:",omitempty"` // nil: nobody looked. Read does not
 }
 
-// Turn is what the caller said, if anything, and what the agent answered.
+// Health is of what the sound of both directions is made. Bundle.Verify finds it out.
+type Health struct {
+	Up   record.Classes `json:"up"`
+	Down record.Classes `json:"down"`
+}
+
+// Turn is what the caller said, if anything, and what the agent answered. One that was taken as over too early, and whose
+// answer was never heard, is part of the one that it was united with.
 type Turn struct {
 	N         int            `json:"n"`
 	Voice     []Span         `json:"voice,omitempty"` // where the caller's voice was heard; none: the agent spoke of its own, or it was typed
@@ -28,7 +37,9 @@ type Turn struct {
 	Answer    agent.Said     `json:"answer"`
 	Words     []Word         `json:"words,omitempty"` // of the answer, those that were heard
 	Spoken    Span           `json:"spoken"`          // the answer's sound, from its first frame to its last; zero: there was none
+	Sent      time.Duration  `json:"sent,omitempty"`  // how much of its sound that was, what was repeated counted once
 	Holds     []Hold         `json:"holds,omitempty"`
+	Asides    []Span         `json:"asides,omitempty"` // the caller's voice before the next turn that was taken for none: a noise, a "mm-hm"
 	Latency   *agent.Latency `json:"latency,omitempty"`
 	Troubles  []Trouble      `json:"troubles,omitempty"`
 }
@@ -39,7 +50,7 @@ type Span struct {
 	To   time.Duration `json:"to"`
 }
 
-// Word is a word and when it was said.
+// Word is a word and when it was said. One that was cut by a pause of the agent and repeated stands where it was repeated.
 type Word struct {
 	Text string `json:"text"`
 	Span
@@ -50,7 +61,7 @@ type Word struct {
 type Hold struct {
 	Span
 	Why     string `json:"why"`     // it paused
-	Outcome string `json:"outcome"` // "resume", "interrupt" or "" when the conversation ended before
+	Outcome string `json:"outcome"` // "resume", "interrupt" or "" when the answer or the conversation ended before
 	Because string `json:"because"` // of the outcome
 }
 
@@ -64,5 +75,6 @@ type Trouble struct {
 // Hole is a stretch of which the log is not kept.
 type Hole struct {
 	Span
-	Why string `json:"why"`
+	Why  string `json:"why"`
+	Lost bool   `json:"lost,omitempty"` // it should be there; else somebody paused the record
 }

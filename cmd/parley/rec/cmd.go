@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"parley/media/record"
@@ -17,11 +16,11 @@ import (
 // Cmd is the verb.
 type Cmd struct {
 	Ls      LsCmd      `cmd:"" help:"List the recordings of a folder, the newest first."`
-	Show    ShowCmd    `cmd:"" help:"Say what is in a recording: its packets, its sound by classes, its log."`
+	Show    ShowCmd    `cmd:"" help:"Say what is in a recording: its packets, its sound by classes, its log, and what was said."`
 	Play    PlayCmd    `cmd:"" help:"Write a recording's sound as WAV: into a pipe, or into a file that is named."`
 	Verify  VerifyCmd  `cmd:"" help:"Read all of a recording and check what must hold."`
 	Recover RecoverCmd `cmd:"" help:"Close a recording whose server was killed."`
-	Export  ExportCmd  `cmd:"" help:"Write a recording's sound, packets' classes and log as files for other programs."`
+	Export  ExportCmd  `cmd:"" help:"Write a recording's sound, transcript, captions, packets' classes and log as files for other programs."`
 	Rm      RmCmd      `cmd:"" help:"Delete recordings, all that is of them."`
 }
 
@@ -51,27 +50,16 @@ func find(dir, name string) (string, error) {
 }
 
 // open opens the recording; close it.
-func (w Where) open() (*record.Bundle, error) {
-	path, err := w.path()
+func (w Where) open() (*record.Bundle, error) { return Open(w.Dir, w.Bundle) }
+
+// Open opens the recording that is named by its folder, or by its id if it lies in dir; close it. All verbs name
+// recordings so.
+func Open(dir, name string) (*record.Bundle, error) {
+	path, err := find(dir, name)
 	if err != nil {
 		return nil, err
 	}
 	return record.Open(path)
-}
-
-// bundles are the folders below dir that are named like recordings.
-func bundles(dir string) (paths []string, err error) {
-	all, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("list recordings: %w", err)
-	}
-	for _, e := range all {
-		id, ok := strings.CutSuffix(e.Name(), ".conv")
-		if folder, err := record.Folder(id); ok && err == nil && folder == e.Name() && e.IsDir() {
-			paths = append(paths, filepath.Join(dir, e.Name()))
-		}
-	}
-	return paths, nil
 }
 
 // clock is a duration as people read it on a player: 1:02:03.4.

@@ -1,77 +1,16 @@
 package rec
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
+	"parley/agent/replay"
 	"parley/media/record"
 )
-
-// LsCmd lists.
-type LsCmd struct {
-	Dir  string `arg:"" optional:"" type:"path" default:"." env:"PARLEY_RECORD" help:"The folder that recordings lie in. Default: the working folder."`
-	JSON bool   `name:"json" env:"-" help:"One JSON object a line."`
-}
-
-// row is one recording in a list.
-type row struct {
-	ID       string        `json:"id"`
-	State    record.State  `json:"state"`
-	Start    time.Time     `json:"start"`
-	Duration time.Duration `json:"duration"` // ns
-	Path     string        `json:"path"`
-	Trouble  string        `json:"trouble,omitempty"`
-}
-
-// Run writes one line a recording to out.
-func (c *LsCmd) Run(ctx context.Context, out io.Writer) error {
-	paths, err := bundles(c.Dir)
-	if err != nil {
-		return err
-	}
-	var rows []row
-	for _, path := range paths {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		rows = append(rows, look(path))
-	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.Start.Compare(a.Start), strings.Compare(a.ID, b.ID)) })
-	if c.JSON {
-		return lines(out, rows)
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTARTED\tLENGTH\tSTATE")
-	for _, r := range rows {
-		state := string(r.State)
-		if r.Trouble != "" {
-			state = r.Trouble
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID, r.Start.Local().Format(time.DateTime), clock(r.Duration), state)
-	}
-	return w.Flush()
-}
-
-// look reads as little of a recording as a list needs.
-func look(path string) row {
-	r := row{ID: strings.TrimSuffix(filepath.Base(path), ".conv"), Path: path}
-	b, err := record.Open(path)
-	if err != nil {
-		r.Trouble = err.Error()
-		return r
-	}
-	defer b.Close()
-	r.State, r.Start, r.Duration = b.State(), b.Start, b.Duration()
-	return r
-}
 
 func lines[T any](out io.Writer, rows []T) error {
 	enc := json.NewEncoder(out)
@@ -90,7 +29,7 @@ type ShowCmd struct {
 	Log  bool `env:"-" help:"Write the lines of the ordered log as they are, one JSON object a line, and nothing else."`
 }
 
-// Run writes what is in the recording to out. What is wrong with it is shown, and no error.
+// Run writes what is in the recording to out, and what was said in it. What is wrong with it is shown, and no error.
 func (c *ShowCmd) Run(_ context.Context, out io.Writer) error {
 	b, err := c.open()
 	if err != nil {
@@ -101,16 +40,29 @@ func (c *ShowCmd) Run(_ context.Context, out io.Writer) error {
 		return writeLog(b, out)
 	}
 	r := b.Verify()
+	talk, err := replay.Read(b)
 	if c.JSON {
-		return lines(out, []shown{{b.Manifest, r}})
+		s := shown{Manifest: b.Manifest, Report: r}
+		if talk != nil {
+			s.Said = said(talk)
+		}
+		return lines(out, []shown{s})
 	}
-	return tell(out, b, r)
+	if talk == nil { // of what is damaged in a log that can be read Verify has told
+		r.Problems = append(r.Problems, err.Error())
+	}
+	if err := tell(out, b, r); err != nil || talk == nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return recite(out, talk)
 }
 
 // shown is a recording as --json has it.
 type shown struct {
 	Manifest record.Manifest `json:"manifest"`
 	Report   record.Report   `json:"report"`
+	Said     []utterance     `json:"said,omitempty"`
 }
 
 func tell(out io.Writer, b *record.Bundle, r record.Report) error {

@@ -131,6 +131,8 @@ func (c *ExportCmd) Run(ctx context.Context, out io.Writer) error {
 		{"user.classes.jsonl", func(w io.Writer) error { return writeClasses(b, record.Up, w) }},
 		{"agent.classes.jsonl", func(w io.Writer) error { return writeClasses(b, record.Down, w) }},
 		{"log.jsonl", func(w io.Writer) error { return writeLog(b, w) }},
+		{"transcript.json", func(w io.Writer) error { return writeTranscript(b, w) }},
+		{"captions.vtt", func(w io.Writer) error { return writeCaptions(b, w) }},
 	}
 	if b.Codec == "" || b.Codec == media.Opus {
 		files = append(files, file{"user.opus", ogg(record.Up)}, file{"agent.opus", ogg(record.Down)})
@@ -176,60 +178,4 @@ func writeClasses(b *record.Bundle, k record.Kind, out io.Writer) error {
 		return nil
 	}
 	return enc.Encode(s)
-}
-
-// RmCmd deletes.
-type RmCmd struct {
-	Bundles []string `arg:"" name:"bundle" help:"The recordings: their folders, or their ids below --dir."`
-	Dir     string   `placeholder:"DIR" type:"path" default:"." env:"PARLEY_RECORD" help:"The folder that recordings lie in. Default: the working folder."`
-	Force   bool     `env:"-" help:"Delete folders too that are no recordings any more, if they are named like one."`
-}
-
-// Run deletes each and says so. One that is being written stays.
-func (c *RmCmd) Run(ctx context.Context, out io.Writer) error {
-	var errs []error
-	for _, name := range c.Bundles {
-		if ctx.Err() != nil {
-			return errors.Join(append(errs, context.Cause(ctx))...)
-		}
-		path, err := find(c.Dir, name)
-		if err == nil {
-			err = remove(path, c.Force)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		fmt.Fprintf(out, "%s: deleted\n", path)
-	}
-	return errors.Join(errs...)
-}
-
-// remove deletes a recording: under another name first, so that what a crash leaves is listed no more.
-func remove(path string, force bool) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return fmt.Errorf("delete recording: %w", err)
-	}
-	if filepath.Ext(path) != ".conv" {
-		return fmt.Errorf("delete %s: its name is not that of a recording", path)
-	}
-	b, err := record.Open(path)
-	switch {
-	case err == nil:
-		state := b.State()
-		if err := b.Close(); err != nil {
-			return fmt.Errorf("delete %s: %w", path, err)
-		}
-		if state == record.Live {
-			return fmt.Errorf("delete %s: %w", path, record.ErrLive)
-		}
-	case !force:
-		return fmt.Errorf("delete %s: %w (--force deletes it all the same)", path, err)
-	}
-	gone := filepath.Join(filepath.Dir(path), ".deleted-"+filepath.Base(path))
-	if err := errors.Join(os.RemoveAll(gone), os.Rename(path, gone), os.RemoveAll(gone)); err != nil {
-		return fmt.Errorf("delete %s: %w", path, err)
-	}
-	return nil
 }
