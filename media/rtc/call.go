@@ -47,7 +47,7 @@ type Call struct {
 	out      outgoing
 	channel  *channel
 	up, down media.Relay[media.Packet]
-	controls media.Relay[media.Control]
+	controls controls
 	signals  signals
 	count    counters
 	seen     sightings
@@ -97,7 +97,7 @@ type Stats struct {
 	Ignored         uint64        // messages that were not text or too long, and tracks beyond the bound
 }
 
-func (e *Endpoint) newCall(api *webrtc.API) (*Call, error) {
+func (e *Endpoint) newCall(kind *engine) (*Call, error) {
 	c := &Call{
 		start: time.Now(), limits: e.limits, log: e.log, channel: newChannel(), out: outgoing{id: "audio"},
 		talk: talk{turn: make(chan struct{}, 1), begun: make(chan struct{})},
@@ -107,12 +107,12 @@ func (e *Endpoint) newCall(api *webrtc.API) (*Call, error) {
 		},
 	}
 	config := webrtc.Configuration{Certificates: []webrtc.Certificate{e.cert}}
-	if api == e.caller {
+	if kind == e.caller {
 		config.ICEServers, config.ICETransportPolicy = e.servers, e.policy
 	}
-	pc, err := api.NewPeerConnection(config)
+	pc, err := kind.connection(config, c)
 	if err != nil {
-		return nil, fmt.Errorf("make peer connection: %w", err)
+		return nil, err
 	}
 	c.pc = pc
 	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { c.look() })
@@ -161,8 +161,16 @@ func (c *Call) Up() *media.Relay[media.Packet] { return &c.up }
 // Down is what Send really sent. It ends with Run.
 func (c *Call) Down() *media.Relay[media.Packet] { return &c.down }
 
-// Controls is the peer's RTCP, one packet each: pion takes compound datagrams apart. It ends with Run.
-func (c *Call) Controls() *media.Relay[media.Control] { return &c.controls }
+// Start is the wall time at zero of the session clock. Our sender reports name the session clock by it, as NTP time: it
+// begins at the wall's and does not follow when that is set, so a report less Start is a session time.
+func (c *Call) Start() time.Time { return c.start }
+
+// wall is the session clock as a wall time.
+func (c *Call) wall() time.Time { return c.start.Add(c.Now()) }
+
+// Controls is the RTCP of both sides, one packet each: pion takes compound datagrams apart. What the peer sends has Up
+// and the time of its arrival, what is sent to it the time of sending. It ends with Run.
+func (c *Call) Controls() *media.Relay[media.Control] { return &c.controls.Relay }
 
 // Messages are the peer's text messages, each at most 16 KiB. Up to 64 wait to be read, further ones are
 // dropped and counted. It ends with Run.

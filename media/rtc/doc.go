@@ -43,6 +43,12 @@
 // ICE session from the next. What the peer sends over the old path after that does not arrive: a restart costs the
 // time of a few round trips.
 //
+// # Reports
+//
+// Each side tells the other once a second what it sent and what came (RFC 3550, 6.4). Call.Controls has both sides' reports. The
+// NTP time in ours is the session clock's: Call.Start and the time since. So what a listener says of our clock, as a browser's
+// estimatedPlayoutTimestamp does, names a place in the record.
+//
 // # Paths and ends
 //
 // What ends a call is decided here, because the peer connection below frees nothing by itself and a write

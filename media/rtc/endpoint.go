@@ -94,9 +94,9 @@ type Endpoint struct {
 	log     *slog.Logger
 	cert    webrtc.Certificate
 	port    *port
-	passive *webrtc.API // answers, waits for the DTLS handshake
-	active  *webrtc.API // answers, begins the DTLS handshake
-	caller  *webrtc.API // offers
+	passive *engine // answers, waits for the DTLS handshake
+	active  *engine // answers, begins the DTLS handshake
+	caller  *engine // offers
 	servers []webrtc.ICEServer
 	policy  webrtc.ICETransportPolicy
 }
@@ -149,11 +149,11 @@ func (e *Endpoint) Answer(ctx context.Context, offer string) (*Call, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	api := e.passive
+	kind := e.passive
 	if line.passive {
-		api = e.active
+		kind = e.active
 	}
-	c, err := e.newCall(api)
+	c, err := e.newCall(kind)
 	if err != nil {
 		return nil, "", err
 	}

@@ -105,33 +105,50 @@ func (e *Endpoint) answering(o Options, r webrtc.DTLSRole) func(*webrtc.SettingE
 	}
 }
 
-func (e *Endpoint) engine(o Options, logs scopes, codecs []media.Codec, more func(*webrtc.SettingEngine) error) (*webrtc.API, error) {
-	s := e.settings(o, logs)
-	if err := more(&s); err != nil {
+// engine makes peer connections of one kind.
+type engine struct {
+	settings webrtc.SettingEngine
+	media    webrtc.MediaEngine
+	logs     scopes
+}
+
+func (e *Endpoint) engine(o Options, logs scopes, codecs []media.Codec, more func(*webrtc.SettingEngine) error) (*engine, error) {
+	kind := &engine{settings: e.settings(o, logs), logs: logs}
+	if err := more(&kind.settings); err != nil {
 		return nil, err
 	}
-	var m webrtc.MediaEngine
-	if err := register(&m, codecs); err != nil {
+	if err := register(&kind.media, codecs); err != nil {
 		return nil, err
 	}
 	// Not sdes:mid: with it registered, a track whose SSRC the offer does not tell is taken for simulcast,
 	// and refused for want of a stream id. Without it, the track is found by its payload type.
 	level := webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}
-	if err := m.RegisterHeaderExtension(level, webrtc.RTPCodecTypeAudio); err != nil {
+	if err := kind.media.RegisterHeaderExtension(level, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, fmt.Errorf("register audio level: %w", err)
 	}
-	receiver, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(logs))
+	return kind, nil
+}
+
+// connection makes the peer connection of a call, with interceptors of its own.
+func (k *engine) connection(config webrtc.Configuration, c *Call) (*webrtc.PeerConnection, error) {
+	receiver, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(k.logs))
 	if err != nil {
 		return nil, fmt.Errorf("make receiver reports: %w", err)
 	}
-	sender, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(logs))
+	sender, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(k.logs), report.SenderNow(c.wall))
 	if err != nil {
 		return nil, fmt.Errorf("make sender reports: %w", err)
 	}
 	var r interceptor.Registry
+	r.Add(ownControls{c}) // the first: what the others send passes it, once
 	r.Add(lean{receiver})
 	r.Add(sender)
-	return webrtc.NewAPI(webrtc.WithSettingEngine(s), webrtc.WithMediaEngine(&m), webrtc.WithInterceptorRegistry(&r)), nil
+	api := webrtc.NewAPI(webrtc.WithSettingEngine(k.settings), webrtc.WithMediaEngine(&k.media), webrtc.WithInterceptorRegistry(&r))
+	pc, err := api.NewPeerConnection(config)
+	if err != nil {
+		return nil, fmt.Errorf("make peer connection: %w", err)
+	}
+	return pc, nil
 }
 
 func (e *Endpoint) settings(o Options, logs scopes) webrtc.SettingEngine {

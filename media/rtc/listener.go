@@ -54,11 +54,11 @@ func (e *Endpoint) AnswerListener(ctx context.Context, offer string, from *Call)
 	if err != nil {
 		return nil, "", err
 	}
-	api := e.passive
+	kind := e.passive
 	if o.passive {
-		api = e.active
+		kind = e.active
 	}
-	l, err := e.newListener(api, from)
+	l, err := e.newListener(kind, from)
 	if err != nil {
 		return nil, "", err
 	}
@@ -70,8 +70,8 @@ func (e *Endpoint) AnswerListener(ctx context.Context, offer string, from *Call)
 	return l, answer, nil
 }
 
-func (e *Endpoint) newListener(api *webrtc.API, from *Call) (*Listener, error) {
-	c, err := e.newCall(api)
+func (e *Endpoint) newListener(kind *engine, from *Call) (*Listener, error) {
+	c, err := e.newCall(kind)
 	if err != nil {
 		return nil, err
 	}

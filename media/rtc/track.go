@@ -162,14 +162,14 @@ func levelExtension(r *webrtc.RTPReceiver) uint8 {
 func (c *Call) readSenderControls() {
 	var seen uint32
 	c.readControls(c.sender.Read, func(raw []byte, packets []rtcp.Packet) {
-		c.controls.Send(media.Control{At: c.Now(), Up: true, Raw: raw})
+		c.control(true, raw)
 		for _, r := range reports(packets) {
 			if w := c.out.wire.Load(); w == nil || r.SSRC != w.ssrc {
 				continue
 			}
 			c.count.loss.Store(uint32(r.FractionLost))
 			c.count.jitter.Store(int64(time.Duration(r.Jitter) * time.Second / time.Duration(c.Audio().Codec.Clock())))
-			if rtt, ok := roundTrip(time.Now(), r); ok {
+			if rtt, ok := roundTrip(c.wall(), r); ok {
 				c.count.rtt.Store(int64(rtt))
 			}
 			if r.LastSequenceNumber != seen {
@@ -185,7 +185,7 @@ func (c *Call) readSenderControls() {
 func (c *Call) readReceiverControls(in incoming) {
 	c.readControls(in.receiver.Read, func(raw []byte, packets []rtcp.Packet) {
 		if w := c.out.wire.Load(); w == nil || !about(packets, w.ssrc) {
-			c.controls.Send(media.Control{At: c.Now(), Up: true, Raw: raw})
+			c.control(true, raw)
 		}
 	})
 }

@@ -20,10 +20,11 @@ import (
 
 // Cmd is the verb.
 type Cmd struct {
-	Load  LoadCmd  `cmd:"" help:"Many callers, engines that cost nothing: what a session costs and how much time we add."`
-	Churn ChurnCmd `cmd:"" help:"Callers who come and go in every way there is: what is left of them."`
-	Net   NetCmd   `cmd:"" help:"Human speech over bad networks: what is lost, what is later, how many words the recognizer gets wrong."`
-	Talk  TalkCmd  `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
+	Load   LoadCmd   `cmd:"" help:"Many callers, engines that cost nothing: what a session costs and how much time we add."`
+	Churn  ChurnCmd  `cmd:"" help:"Callers who come and go in every way there is: what is left of them."`
+	Record RecordCmd `cmd:"" help:"The load with and without a record: what recording costs, in processor time, punctuality and bytes."`
+	Net    NetCmd    `cmd:"" help:"Human speech over bad networks: what is lost, what is later, how many words the recognizer gets wrong."`
+	Talk   TalkCmd   `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
 
 	Steady      SteadyCmd      `cmd:"" hidden:"" help:"The callers who stay in bench churn."`
 	MediaServer MediaServerCmd `cmd:"" hidden:"" help:"The server of bench load --job media."`

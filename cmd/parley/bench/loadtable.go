@@ -37,10 +37,18 @@ func (l *load) print(out io.Writer) {
 
 type printer func(name, format string, args ...any)
 
+// cost is the server's processor time a session-second in seconds, without what it takes when idle.
+func (l *load) cost() float64 {
+	var length time.Duration
+	for _, s := range l.callers {
+		length += s.length
+	}
+	return (l.cpu.Seconds() - l.idle.Seconds()*l.wall.Seconds()) / max(length.Seconds(), 1e-9)
+}
+
 func (l *load) printCost(row printer, length time.Duration) {
-	idle := time.Duration(l.idle.Seconds() * float64(l.wall))
 	row("CPU, server", "%.4f s a session-second (set-up included; idle %.4f s a second taken off: %.2f of %.2f s)",
-		(l.cpu-idle).Seconds()/max(length.Seconds(), 1e-9), l.idle.Seconds(), idle.Seconds(), l.cpu.Seconds())
+		l.cost(), l.idle.Seconds(), l.idle.Seconds()*l.wall.Seconds(), l.cpu.Seconds())
 	for _, name := range slices.Sorted(maps.Keys(l.kids)) {
 		row("CPU, its child "+name, "%.2f s since its start, %.0f MiB", l.kids[name].cpu.Seconds(), mib(l.kids[name].rss))
 	}

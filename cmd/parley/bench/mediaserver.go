@@ -129,7 +129,7 @@ func (m *mediaServer) converse(ctx context.Context, s *web.Session) error {
 	})
 	all.Go(func() { _ = out.Run(ctx) }) // it ends with ctx only
 	all.Go(func() { m.speak(ctx, out) })
-	all.Go(func() { record(ctx, recUp, recDown) })
+	all.Go(func() { forget(ctx, recUp, recDown) })
 	frames := uint64(0)
 	for range up.Frames(call.Now, heard)(ctx) {
 		frames++
@@ -138,8 +138,8 @@ func (m *mediaServer) converse(ctx context.Context, s *web.Session) error {
 	return context.Cause(ctx)
 }
 
-// record takes both directions as a recorder would, from its buffer once in a while, and forgets them.
-func record(ctx context.Context, taps ...*media.Tap[media.Packet]) {
+// forget takes both directions as a recorder would, from its buffer once in a while, and forgets them.
+func forget(ctx context.Context, taps ...*media.Tap[media.Packet]) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
