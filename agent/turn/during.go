@@ -5,8 +5,7 @@ import "time"
 // during: the agent has the floor.
 func (m *Machine) during() {
 	words := m.text.fresh()
-	if command(words) == "stop" && m.settled() {
-		m.obey(words)
+	if command(words) == "stop" && m.settled() && m.obey(words) {
 		return
 	}
 	if m.weighty(words) {

@@ -306,7 +306,10 @@ func TestAnyInputKeepsTheRules(t *testing.T) {
 		var log []turn.Entry
 		var now time.Duration
 		last, held := 0, false
+		var w time.Duration
+		ok := false
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			ticks := ok && rapid.Bool().Draw(t, "ticks")
 			now += time.Duration(rapid.IntRange(0, 400).Draw(t, "ms")) * time.Millisecond
 			in := turn.Input{
 				Kind:  rapid.SampledFrom(kinds).Draw(t, "kind"),
@@ -317,6 +320,9 @@ func TestAnyInputKeepsTheRules(t *testing.T) {
 				P:     rapid.Float32Range(0, 1).Draw(t, "p"),
 				Turn:  last + rapid.IntRange(-1, 1).Draw(t, "turn"),
 				On:    rapid.Bool().Draw(t, "on"),
+			}
+			if ticks {
+				now, in = w, turn.Input{Kind: turn.Tick}
 			}
 			e := turn.Entry{Seq: uint64(len(log)), Now: now, In: in, Out: m.Step(now, in)}
 			for _, d := range e.Out {
@@ -337,9 +343,12 @@ func TestAnyInputKeepsTheRules(t *testing.T) {
 					held = false
 				}
 			}
-			w, ok := m.Wake()
+			w, ok = m.Wake()
 			if ok && w <= now {
 				t.Fatalf("wants to be woken at %v, now is %v", w, now)
+			}
+			if ticks && ok && w == now+1 && len(e.Out) == 0 {
+				t.Fatalf("woken at %v it does nothing and wants to be woken again at once", now)
 			}
 			e.Wake = w
 			log = append(log, e)
@@ -358,5 +367,46 @@ func BenchmarkStepScore(b *testing.B) {
 		now += hop
 		m.Step(now, turn.Input{Kind: turn.Score, At: now, Voice: 0.1})
 		m.Wake()
+	}
+}
+
+// A tick at the moment that was asked for is never answered by asking for the next moment: a loop would spin.
+func TestNeverSpins(t *testing.T) {
+	score := func(at time.Duration, voice float32) event {
+		return event{at, turn.Input{Kind: turn.Score, At: at, Voice: voice}}
+	}
+	for name, events := range map[string][]event{
+		"a voice ends while its words are waited for": {
+			{0, turn.Input{Kind: turn.Said, Text: "Hello."}}, {10 * time.Millisecond, turn.Input{Kind: turn.Began, Turn: 1}},
+			score(40*time.Millisecond, 1), score(80*time.Millisecond, 1), score(120*time.Millisecond, 1), score(470*time.Millisecond, 1),
+			score(800*time.Millisecond, 1), score(1100*time.Millisecond, 1), score(1120*time.Millisecond, 0),
+		},
+		"stop is said to a goodbye": {
+			{0, turn.Input{Kind: turn.Typed, Text: "goodbye"}}, score(40*time.Millisecond, 1), score(80*time.Millisecond, 1), score(120*time.Millisecond, 0),
+			{220 * time.Millisecond, turn.Input{Kind: turn.Partial, Start: 40 * time.Millisecond, At: 220 * time.Millisecond, Text: "stop"}},
+		},
+	} {
+		m := turn.New(turn.Config{})
+		var now time.Duration
+		ticks := 0
+		for i := 0; i < len(events) || now < time.Minute; {
+			at, ok := m.Wake()
+			in := turn.Input{Kind: turn.Tick}
+			switch {
+			case i < len(events) && (!ok || events[i].at <= at):
+				now, in = events[i].at, events[i].in
+				i++
+			case !ok:
+				now = time.Minute
+			default:
+				now = at
+				ticks++
+			}
+			m.Step(now, in)
+			if ticks > 50 {
+				t.Errorf("%s: it spins at %v", name, now)
+				break
+			}
+		}
 	}
 }

@@ -33,7 +33,7 @@ func (m *Machine) Wake() (time.Duration, bool) {
 }
 
 func (m *Machine) wakeDuring(w *wake) {
-	if m.pause.open && m.ear.spoke {
+	if m.pause.asked && m.pause.open && m.ear.spoke {
 		w.at(m.pause.at + m.c.Interrupt.Text)
 	}
 	if m.agent.doing == answering && !m.agent.held {
