@@ -379,7 +379,7 @@ func TestNeverSpins(t *testing.T) {
 		"a voice ends while its words are waited for": {
 			{0, turn.Input{Kind: turn.Said, Text: "Hello."}}, {10 * time.Millisecond, turn.Input{Kind: turn.Began, Turn: 1}},
 			score(40*time.Millisecond, 1), score(80*time.Millisecond, 1), score(120*time.Millisecond, 1), score(470*time.Millisecond, 1),
-			score(800*time.Millisecond, 1), score(1100*time.Millisecond, 1), score(1120*time.Millisecond, 0),
+			score(800*time.Millisecond, 1), score(1080*time.Millisecond, 1), score(1090*time.Millisecond, 0),
 		},
 		"stop is said to a goodbye": {
 			{0, turn.Input{Kind: turn.Typed, Text: "goodbye"}}, score(40*time.Millisecond, 1), score(80*time.Millisecond, 1), score(120*time.Millisecond, 0),
