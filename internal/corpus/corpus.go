@@ -82,6 +82,41 @@ func load(root string, min, max time.Duration) ([]Utterance, error) {
 	return all, nil
 }
 
+// Named reads the recordings of the given names, as [Load] does. An unknown name is an error.
+func Named(names ...string) (map[string]Utterance, error) { return named("/", names) }
+
+func named(root string, names []string) (map[string]Utterance, error) {
+	sphinx, err := sphinxSources(root)
+	if err != nil {
+		return nil, err
+	}
+	asterisk, err := asteriskSources(root)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]source{}
+	for _, s := range append(sphinx, asterisk...) {
+		known[s.name] = s
+	}
+	found := map[string]Utterance{}
+	for _, n := range names {
+		s, ok := known[n]
+		if !ok {
+			return nil, fmt.Errorf("no recording with a transcript is named %q", n)
+		}
+		if found[n].PCM != nil {
+			continue
+		}
+		if found[n], err = s.load(0, time.Hour); err != nil {
+			return nil, err
+		}
+		if len(found[n].PCM) == 0 {
+			return nil, fmt.Errorf("the recording %q holds no speech", n)
+		}
+	}
+	return found, nil
+}
+
 // load reads a recording; one that cannot have the wanted length comes back empty.
 func (s source) load(min, max time.Duration) (Utterance, error) {
 	u := Utterance{Name: s.name, Text: s.text, Speaker: s.speaker, Rate: media.ListenRate}
@@ -142,6 +177,11 @@ func sphinxSources(root string) ([]source, error) {
 	return append(all, source{"goforward", filepath.Join(folder, "goforward.raw"), "go forward ten meters", "robot driver", sphinxPackage}), nil
 }
 
+// corrected are prompts that say something else than the package's list.
+var corrected = map[string]string{
+	"vm-savefolder": "Which folder should I save this message to?", // the list: the message
+}
+
 // asteriskSources lists the prompts: lines of "name: text". Those with signs in the text are left out: it does not
 // tell what is said.
 func asteriskSources(root string) ([]source, error) {
@@ -172,6 +212,9 @@ func prompts(r io.Reader, folder string) ([]source, error) {
 		name, text, ok := strings.Cut(lines.Text(), ": ")
 		if !ok || strings.HasPrefix(name, ";") || strings.ContainsAny(text, "[]<>()*#@") {
 			continue
+		}
+		if said, ok := corrected[name]; ok {
+			text = said
 		}
 		path := filepath.Join(folder, name+".wav")
 		if _, err := os.Stat(path); err == nil {

@@ -85,6 +85,7 @@ func fake(t *testing.T) string {
 	speech(asteriskFolder+"/b.wav", 16000)
 	speech(asteriskFolder+"/digits/a.wav", 16000)
 	speech(asteriskFolder+"/beep.wav", 16000)
+	speech(asteriskFolder+"/vm-savefolder.wav", 16000)
 	list := filepath.Join(root, promptsFile)
 	if err := os.MkdirAll(filepath.Dir(list), 0o700); err != nil {
 		t.Fatal(err)
@@ -94,7 +95,7 @@ func fake(t *testing.T) string {
 		t.Fatal(err)
 	}
 	z := gzip.NewWriter(f)
-	_, err = z.Write([]byte("; a comment: yes\n\nb: Bee.\nbeep: [a beep]\ndigits/a: Eh\nnowhere: Not there.\n"))
+	_, err = z.Write([]byte("; a comment: yes\n\nb: Bee.\nbeep: [a beep]\ndigits/a: Eh\nnowhere: Not there.\nvm-savefolder: Which folder?\n"))
 	if err := errors.Join(err, z.Close(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +119,29 @@ func TestLoadLayout(t *testing.T) {
 	if err != nil || !slices.EqualFunc(all, again, func(a, b Utterance) bool { return a.Name == b.Name && slices.Equal(a.PCM, b.PCM) }) {
 		t.Errorf("a second load differs, %v", err)
 	}
-	want := []string{"librivox/a-1=he was not", "cards/004=five five", "b=Bee.", "digits/a=Eh"}
+	want := []string{"librivox/a-1=he was not", "cards/004=five five", "b=Bee.", "digits/a=Eh", "vm-savefolder=Which folder should I save this message to?"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	root := fake(t)
+	got, err := named(root, []string{"digits/a", "cards/004", "digits/a"})
+	if err != nil || len(got) != 2 || got["digits/a"].Text != "Eh" || got["cards/004"].Speaker != "card player" || got["digits/a"].Duration() < 990*time.Millisecond {
+		t.Errorf("got %d recordings, %v", len(got), err)
+	}
+	if _, err := named(root, []string{"digits/b"}); err == nil || !strings.Contains(err.Error(), `"digits/b"`) {
+		t.Errorf("an unknown name: %v", err)
+	}
+	if _, err := named(root, []string{"goforward"}); err == nil || !strings.Contains(err.Error(), "no speech") {
+		t.Errorf("silence: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(root, sphinxFolder)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := named(root, nil); !errors.Is(err, ErrMissing) {
+		t.Errorf("without a package: %v", err)
 	}
 }
 
