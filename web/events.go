@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -69,6 +70,12 @@ func Greet(h Hello) []byte {
 	return encode(h)
 }
 
+// Tell says to the caller whether the record goes on, and whose doing that is.
+func (r Recording) Tell() []byte {
+	r.Type = "recording"
+	return encode(r)
+}
+
 // Complain tells the caller that a message could not be read.
 func Complain(err error) []byte {
 	return encode(Trouble{Type: "error", Code: "input", Text: err.Error()})
@@ -88,62 +95,79 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 const textLimit = 4000
 
 // ParseCommand reads a message of the caller.
-func ParseCommand(msg []byte) (agent.Input, error) {
+func ParseCommand(msg []byte) (Command, error) {
 	var c Command
 	if err := json.Unmarshal(msg, &c); err != nil {
-		return agent.Input{}, fmt.Errorf("read message: it is no JSON object of the documented form: %w", err)
+		return Command{}, fmt.Errorf("read message: it is no JSON object of the documented form: %w", err)
 	}
 	switch c.Type {
 	case "text":
-		text := strings.TrimSpace(c.Text)
-		if text == "" || len(text) > textLimit || !utf8.ValidString(text) {
-			return agent.Input{}, fmt.Errorf("read message: a text has 1 to %d bytes", textLimit)
+		c.Text = strings.TrimSpace(c.Text)
+		if c.Text == "" || len(c.Text) > textLimit || !utf8.ValidString(c.Text) {
+			return Command{}, fmt.Errorf("read message: a text has 1 to %d bytes", textLimit)
 		}
-		return agent.Input{Kind: agent.Typed, Text: text}, nil
-	case "mute":
-		return agent.Input{Kind: agent.Mute, On: c.On}, nil
 	case "key":
 		if len(c.Key) != 1 || !strings.Contains("0123456789*#ABCD", c.Key) {
-			return agent.Input{}, errors.New("read message: a key is one of 0-9, *, #, A-D")
+			return Command{}, errors.New("read message: a key is one of 0-9, *, #, A-D")
 		}
-		return agent.Input{Kind: agent.Key, Text: c.Key}, nil
-	case "hangup":
-		return agent.Input{Kind: agent.HangUp}, nil
+	case "mute", "record", "hangup":
+	default:
+		return Command{}, fmt.Errorf("read message: its type %.20q is not text, mute, key, record or hangup", c.Type)
 	}
-	return agent.Input{}, fmt.Errorf("read message: its type %.20q is not text, mute, key or hangup", c.Type)
+	return c, nil
+}
+
+// Input is the command as the conversation takes it. ok is false for one that does not concern it: "record".
+func (c Command) Input() (in agent.Input, ok bool) {
+	switch c.Type {
+	case "text":
+		return agent.Input{Kind: agent.Typed, Text: c.Text}, true
+	case "mute":
+		return agent.Input{Kind: agent.Mute, On: c.On}, true
+	case "key":
+		return agent.Input{Kind: agent.Key, Text: c.Key}, true
+	case "hangup":
+		return agent.Input{Kind: agent.HangUp}, true
+	}
+	return agent.Input{}, false
 }
 
 // Postbox sends messages in order. What cannot be sent yet, because the channel has not opened, waits; when
-// too much waits the oldest is dropped and counted. It is used by one goroutine.
+// too much waits the oldest is dropped. Safe for concurrent use.
 type Postbox struct {
-	Post    func(msg []byte) bool
-	Open    func() bool
+	Post func(msg []byte) bool // must not block
+	Open func() bool           // likewise
+
+	mu      sync.Mutex
 	waiting [][]byte
-	Dropped int
+	dropped int
 }
 
 // postboxDepth is how many messages wait at the most.
 const postboxDepth = 64
 
-// Put sends msg, or keeps it; nil only sends what waits.
-func (p *Postbox) Put(msg []byte) {
+// Put sends msg, or keeps it; nil only sends what waits. It reports whether nothing waits any more.
+func (p *Postbox) Put(msg []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if msg != nil {
 		if len(p.waiting) == postboxDepth {
 			p.waiting = p.waiting[1:]
-			p.Dropped++
+			p.dropped++
 		}
 		p.waiting = append(p.waiting, msg)
 	}
 	for len(p.waiting) > 0 && p.Open() && p.Post(p.waiting[0]) {
 		p.waiting = p.waiting[1:]
 	}
+	return len(p.waiting) == 0
 }
 
 // Flush sends what waits for as long as ctx lasts.
 func (p *Postbox) Flush(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for p.Put(nil); len(p.waiting) > 0; p.Put(nil) {
+	for !p.Put(nil) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -30,6 +30,9 @@ func TestMessage(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", c.event.Kind, got, c.want)
 		}
 	}
+	if got := string(Recording{By: "caller"}.Tell()); got != `{"type":"recording","on":false,"by":"caller"}` {
+		t.Error(got)
+	}
 	if got := string(Greet(Hello{Session: "s"})); !strings.HasPrefix(got, `{"type":"hello","session":"s"`) {
 		t.Error(got)
 	}
@@ -51,11 +54,16 @@ func TestParseCommand(t *testing.T) {
 		`{"type":"key","key":"D"}`:          {Kind: agent.Key, Text: "D"},
 		`{"type":"hangup","extra":[1,2,3]}`: {Kind: agent.HangUp},
 	} {
-		if got, err := ParseCommand([]byte(msg)); err != nil || got != want {
+		c, err := ParseCommand([]byte(msg))
+		if got, ok := c.Input(); err != nil || !ok || got != want {
 			t.Errorf("%s: %+v, %v", msg, got, err)
 		}
 	}
-	for _, msg := range []string{``, `null`, `[]`, `{"type":"text"}`, `{"type":5}`, `{"type":"sing"}`,
+	c, err := ParseCommand([]byte(`{"type":"record","on":true}`))
+	if _, ok := c.Input(); err != nil || ok || !c.On {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, msg := range []string{``, `null`, `[]`, `{"type":"text"}`, `{"type":"record","on":1}`, `{"type":5}`, `{"type":"sing"}`,
 		`{"type":"key"}`, `{"type":"key","key":"E"}`, `{"type":"key","key":"12"}`, `{"type":"key","key":5}`,
 		`{"type":"text","text":"` + strings.Repeat("x", 5000) + `"}`} {
 		if got, err := ParseCommand([]byte(msg)); err == nil {
@@ -69,7 +77,11 @@ func FuzzParseCommand(f *testing.F) {
 	f.Add([]byte(`{"type":"mute","on":1e99}`))
 	f.Add([]byte(`{"type":"key","key":"*"}`))
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		in, err := ParseCommand(msg)
+		c, err := ParseCommand(msg)
+		in, ok := c.Input()
+		if err == nil && ok == (c.Type == "record") || err != nil && ok {
+			t.Errorf("%+v", c)
+		}
 		if err == nil && in.Kind == agent.Key && (len(in.Text) != 1 || !strings.Contains("0123456789*#ABCD", in.Text)) {
 			t.Errorf("key %q", in.Text)
 		}
@@ -94,8 +106,8 @@ func TestPostbox(t *testing.T) {
 	for range postboxDepth + 3 {
 		p.Put([]byte("x"))
 	}
-	if p.Dropped != 3 {
-		t.Errorf("dropped %d", p.Dropped)
+	if p.dropped != 3 {
+		t.Errorf("dropped %d", p.dropped)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()

@@ -31,19 +31,22 @@ const (
 //
 //	POST   /offer                          {"sdp", "type": "offer"} → {"sdp", "type": "answer", "session", "iceServers"}
 //	POST   /whip                           begins a session as RFC 9725 says
-//	GET    /sessions/{id}                  {"id", "state", "since", "counters"}
+//	GET    /sessions/{id}                  {"id", "state", "since", "recorded", "paused", "counters"}
 //	POST   /sessions/{id}/offer            a further offer of the session, like /offer
 //	PATCH  /sessions/{id}                  further candidates, or an ICE restart, as RFC 9725 says
 //	DELETE /sessions/{id}                  ends a session: 204
+//	POST   /sessions/{id}/recording        {"on"} → {"type": "recording", "on", "by"}: pauses the session's record or lets it go on, to
+//	                                       this machine only
 //	POST   /sessions/{id}/listen           lets another listen, if Listeners is set, to this machine only
 //	DELETE /sessions/{id}/listeners/{lid}  ends the listening: 204
 //	GET    /sessions                       the sessions' ids, states and beginnings, to this machine only
 //	GET    /healthz                        200 while calls are taken, 503 while the server drains
+//	any    /console/…                      what Console serves
 //	GET    /                               the page
 //
 // OPTIONS tells for each what it takes; another method is answered with 405. An ETag names the ICE session
 // that an answer began. An error is {"error": a sentence}: 400 for what cannot be read or cannot become a call,
-// 403 for pages of origins that are not trusted, 404 for a session that is over, 408 for a body that does not
+// 403 for pages of origins that are not trusted, 404 for a session that is over, 409 for the record of one that has none, 408 for a body that does not
 // come, 412 for an ICE session that is not the present one, 413 for a body over 64 KiB, 415 for one of another
 // type, 428 for a PATCH without If-Match, 429 for too many changes, 503 with Retry-After when all lines are busy.
 func (s *Server) Handler() http.Handler {
@@ -52,10 +55,15 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("/whip", route{sdpType, handlers{"POST": s.whip}})
 	mux.Handle("/sessions/{id}", route{fragmentType, handlers{"GET": s.within(s.tell), "PATCH": s.changing(s.patch), "DELETE": s.end}})
 	mux.Handle("/sessions/{id}/offer", route{jsonType, handlers{"POST": s.changing(s.reoffer)}})
+	mux.Handle("/sessions/{id}/recording", route{jsonType, handlers{"POST": s.record}})
 	mux.Handle("/sessions/{id}/listen", route{sdpType, handlers{"POST": s.listen}})
 	mux.Handle("/sessions/{id}/listeners/{lid}", route{"", handlers{"DELETE": s.leave}})
 	mux.Handle("/sessions", route{"", handlers{"GET": s.list}})
 	mux.Handle("/healthz", route{"", handlers{"GET": s.health}})
+	if s.Console != nil {
+		mux.Handle("/console/", http.StripPrefix("/console", s.Console))
+		mux.Handle("/console", route{"", handlers{"GET": http.RedirectHandler("/console.html", http.StatusTemporaryRedirect).ServeHTTP}})
+	}
 	if s.Page != nil {
 		mux.Handle("/", route{"", handlers{"GET": pages(s.Page).ServeHTTP}})
 	}
@@ -104,6 +112,9 @@ var refusals = []struct {
 	{os.ErrDeadlineExceeded, http.StatusRequestTimeout},
 	{errBody, http.StatusBadRequest},
 	{errJSON, http.StatusBadRequest},
+	{errSwitch, http.StatusBadRequest},
+	{errNoRecord, http.StatusConflict},
+	{errNoOperator, http.StatusForbidden},
 	{errTags, http.StatusBadRequest},
 	{rtc.ErrOffer, http.StatusBadRequest},
 	{rtc.ErrHostile, http.StatusBadRequest},

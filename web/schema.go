@@ -83,8 +83,15 @@ type Ended struct {
 	Reason string `json:"reason"`
 }
 
+// Recording says that the record of the conversation, if there is one (see Hello), is paused or goes on again.
+type Recording struct {
+	Type string `json:"type"` // "recording"
+	On   bool   `json:"on"`
+	By   string `json:"by"` // whose pause it is or was: "caller" or "operator"
+}
+
 // Command is a message from the caller: "text" (Text was typed), "mute" (On), "key" (Key was pressed: one of 0-9*#A-D),
-// "hangup".
+// "record" (On: the record may go on; else the caller wants it paused), "hangup".
 type Command struct {
 	Type string `json:"type"`
 	Text string `json:"text,omitempty"`

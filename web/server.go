@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -28,7 +29,9 @@ type Server struct {
 	Converse    func(ctx context.Context, s *Session) error
 	MaxSessions int   // further callers are told to come again; zero or less: no limit
 	Page        fs.FS // served at /, its index.html first; nil: no page
-	Logger      *slog.Logger
+	// Console is served below /console/, without that part of the path. It says itself who may see it. Nil: there is none.
+	Console http.Handler
+	Logger  *slog.Logger
 	// ICE gives the servers that a caller is told, with credentials good from now on; nil: none.
 	ICE func(now time.Time) []rtc.ICEServer
 	// Origins are those whose pages may call, as a browser writes them ("https://example.com", no slash at the

@@ -14,9 +14,10 @@ import (
 
 // Session is a caller's session as Converse is given it.
 type Session struct {
-	ID     string
-	Call   *rtc.Call
-	report atomic.Pointer[func() Counters]
+	ID       string
+	Call     *rtc.Call
+	report   atomic.Pointer[func() Counters]
+	recorder atomic.Pointer[Recorder]
 }
 
 // Report says where the session's counters come from. Without it they are those of the call alone. from is
@@ -202,11 +203,17 @@ func (s *Server) change(ctx context.Context, e *session, do func(context.Context
 // told is the answer of GET /sessions/{id}.
 type told struct {
 	listed
+	Recorded bool     `json:"recorded"`
+	Paused   bool     `json:"paused"` // the record
 	Counters Counters `json:"counters"`
 }
 
 func (s *Server) tell(w http.ResponseWriter, _ *http.Request, e *session) {
-	reply(w, http.StatusOK, told{listed{e.ID, e.state(), e.since}, e.counters()})
+	t := told{listed: listed{e.ID, e.state(), e.since}, Counters: e.counters()}
+	if r := e.recorder.Load(); r != nil {
+		t.Recorded, t.Paused = true, !r.State().On
+	}
+	reply(w, http.StatusOK, t)
 }
 
 func (s *Server) end(w http.ResponseWriter, r *http.Request) {

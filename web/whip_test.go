@@ -314,6 +314,7 @@ func TestOptions(t *testing.T) {
 		"/whip":                   {"POST, OPTIONS", sdpType, ""},
 		"/sessions/x":             {"DELETE, GET, PATCH, OPTIONS", "", fragmentType},
 		"/sessions/x/listen":      {"POST, OPTIONS", sdpType, ""},
+		"/sessions/x/recording":   {"POST, OPTIONS", jsonType, ""},
 		"/sessions/x/listeners/y": {"DELETE, OPTIONS", "", ""},
 	} {
 		res, _ := h.do(t, "OPTIONS", path, "")

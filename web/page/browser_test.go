@@ -42,6 +42,7 @@ func TestConversation(t *testing.T) {
 	p.shot("talking-empty")
 	t.Run("words", func(t *testing.T) { words(t, p) })
 	t.Run("typing", func(t *testing.T) { typing(t, p) })
+	t.Run("recording", func(t *testing.T) { recording(t, p) })
 	t.Run("figures", func(t *testing.T) { figures(t, p) })
 	t.Run("end", func(t *testing.T) { end(t, p) })
 }
@@ -105,6 +106,33 @@ func typing(t *testing.T, p *tab) {
 	p.wait(`peer.sent.at(-1) === '{"type":"mute","on":false}' && peer.tracks[0].enabled`)
 }
 
+// recording checks that the caller can pause the record, by keyboard, and is told who has.
+func recording(t *testing.T, p *tab) {
+	p.TB = t
+	p.waitSeen(".recording button", "Pause recording")
+	p.do(chromedp.Focus(chromedp.CSS(".recording button")), chromedp.KeyEvent(kb.Enter))
+	p.wait(`peer.sent.at(-1) === '{"type":"record","on":false}'`)
+	p.waitSeen(".recorded", "This conversation is recorded.") // until the server says otherwise
+	p.say(`{type: "recording", on: false, by: "caller"}`)
+	p.waitSeen(".recorded", "Recording paused.")
+	p.waitSeen(".recording button", "Resume recording")
+	p.wait(`document.querySelector("[role=status]").innerText === "Connected. Recording paused."`)
+	p.wait(`document.activeElement === document.querySelector(".recording button")`)
+	p.shot("recording-paused")
+	p.do(chromedp.KeyEvent(" "))
+	p.wait(`peer.sent.at(-1) === '{"type":"record","on":true}'`)
+	for _, hostile := range []string{`{type: "recording", on: "no", by: "caller"}`, `{type: "recording", on: true}`, `{type: "recording"}`} {
+		p.say(hostile)
+	}
+	p.say(`{type: "recording", on: false, by: "operator"}`)
+	p.waitSeen(".recorded", "Recording paused by the operator.")
+	p.wait(`document.querySelector(".recording button").disabled`)
+	p.say(`{type: "recording", on: true, by: "operator"}`)
+	p.waitSeen(".recorded", "This conversation is recorded.")
+	p.waitSeen(".recording button", "Pause recording")
+	p.wait(`document.querySelector("[role=status]").innerText === "Connected"`)
+}
+
 const counters = `{type: "counters", atMs: 9000, codec: "opus", rttMs: 23.4, dropped: 0,
 	up: {received: 440, lost: 6, late: 0, duplicated: 0, recovered: 3, concealedMs: 60, pausedMs: 0, depthMs: 40, loss: 0.0134},
 	down: {sent: 450, loss: 0.002}}`
@@ -144,6 +172,7 @@ func end(t *testing.T, p *tab) {
 	p.run(`peer.stale.dispatchEvent(new MessageEvent("message", {data: '{"type": "ended", "reason": "You hung up."}'}))`) // it was on its way
 	p.wait(`peer.tracks.every((t) => t.readyState === "ended")`)
 	p.waitSeen(".status", "Call ended")
+	p.wait(`document.querySelector(".recorded") && !document.querySelector(".recording button")`)
 	p.wait(`!parley.problem`)
 	p.wait(`document.activeElement.innerText === "Talk"`)
 	p.waitSeen("main", "And on Mars?")

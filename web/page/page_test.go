@@ -23,7 +23,7 @@ func TestFS(t *testing.T) {
 		}
 		return
 	}
-	for _, name := range []string{"app.js", "check.html", "check.js", "listen.html", "listen.js", "parley.js", "app.css", "favicon.svg"} {
+	for _, name := range []string{"app.js", "check.html", "check.js", "console.css", "console.html", "console.js", "listen.html", "listen.js", "parley.js", "app.css", "favicon.svg"} {
 		if info, err := fs.Stat(page.FS(), name); err != nil || info.Size() == 0 {
 			t.Errorf("%s is missing or empty: %v", name, err)
 		}

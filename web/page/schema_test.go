@@ -23,9 +23,10 @@ var (
 		{"hello", reflect.TypeFor[web.Hello]()}, {"state", reflect.TypeFor[web.State]()},
 		{"user", reflect.TypeFor[web.User]()}, {"agent", reflect.TypeFor[web.Said]()},
 		{"latency", reflect.TypeFor[web.Latency]()}, {"error", reflect.TypeFor[web.Trouble]()},
-		{"ended", reflect.TypeFor[web.Ended]()}, {"counters", reflect.TypeFor[web.Counters]()},
+		{"ended", reflect.TypeFor[web.Ended]()}, {"recording", reflect.TypeFor[web.Recording]()},
+		{"counters", reflect.TypeFor[web.Counters]()},
 	}
-	sent = message{"text\" | \"mute\" | \"key\" | \"hangup", reflect.TypeFor[web.Command]()}
+	sent = message{"text\" | \"mute\" | \"key\" | \"record\" | \"hangup", reflect.TypeFor[web.Command]()}
 )
 
 type message struct {

@@ -1,9 +1,29 @@
 // Package serve is the verb "serve": it opens the engines that its flags name, answers callers and holds
 // a conversation with each.
+//
+// # The record
+//
+// With --record every conversation is kept: packets of both directions, events, scores, what the engines were asked and what
+// they answered. The caller and the operator may each have that paused; it goes on when neither wants a pause any more. What
+// was said in a pause is nowhere in the record, and must not get there later either: in the turn that was under way when the
+// record went on, in a result that the recognizer gives late, in what the model is told of the conversation so far. So
+//
+//   - in the pause nothing is kept;
+//   - from the moment it goes on packets are kept, but no events, scores and engines' answers, until an answer has ended of
+//     which something was heard, to a turn that was committed after that moment, and no pressed key waits for its turn any
+//     more: what was said before stands in no turn from then on;
+//   - a result of the recognizer that begins before that moment has all of that wait once more;
+//   - what belongs to answers, turns and calls to engines that began before that is not kept at all. What a recognizer
+//     gives is, result by result;
+//   - from the first pause on it is not kept what the model was told, only how many messages that were.
+//
+// What the agent says after the pause is kept, as sound at once. It may repeat what it was told in the pause: the record has
+// that as it was said.
 package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +32,7 @@ import (
 	"time"
 
 	"parley/agent"
+	"parley/agent/archive"
 	"parley/agent/turn"
 )
 
@@ -22,8 +43,7 @@ type Cmd struct {
 	Engines `embed:"" group:"Engines:"`
 	Persona `embed:"" group:"Agent:"`
 	Timing  `embed:"" group:"Turn-taking:"`
-
-	Record string `group:"Recording:" type:"path" placeholder:"DIR" help:"Record every conversation into this folder; the page says so to the caller. See parley rec."`
+	Records `embed:"" group:"Recording:"`
 
 	LogLevel slog.Level `group:"Log:" default:"info" help:"debug, info, warn or error. What is said is logged at debug only."`
 	LogJSON  bool       `group:"Log:" help:"Log as JSON, an object a line."`
@@ -81,6 +101,14 @@ type Timing struct {
 	GiveUp   time.Duration `default:"45s" help:"Say goodbye after so long a silence; negative: never."`
 }
 
+// Records is what is kept of conversations, and for how long.
+type Records struct {
+	Record       string         `type:"path" placeholder:"DIR" help:"Record every conversation into this folder; the page says so to the caller, who may pause it. See parley rec, and /console.html on this computer."`
+	RecordSpeech bool           `default:"true" negatable:"" help:"Keep the voice's own sound beside what was sent, without loss: a replay then needs no voice."`
+	Keep         archive.Period `placeholder:"PERIOD" help:"Delete recordings of conversations that ended longer ago, as 30d; units are m, h, d and w. Default: never."`
+	KeepMax      archive.Size   `placeholder:"SIZE" help:"Delete the oldest recordings when all of them take more room, as 100GB. Default: never."`
+}
+
 // Help is what the verb says about itself below its first line.
 func (*Cmd) Help() string {
 	return `Without flags everything runs on this computer: nothing is sent anywhere and no key is needed.
@@ -100,6 +128,9 @@ func (c *Cmd) profile() agent.Profile {
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Short > c.Middle || c.Middle > c.Long || c.Long > c.Dangling || c.Ahead > c.Short {
 		return fmt.Errorf("the waits must grow: --ahead %v ≤ --short %v ≤ --middle %v ≤ --long %v ≤ --dangling %v", c.Ahead, c.Short, c.Middle, c.Long, c.Dangling)
+	}
+	if c.Record == "" && (c.Keep > 0 || c.KeepMax > 0) {
+		return errors.New("--keep and --keep-max say what is kept of recordings, but nothing is recorded: add --record DIR")
 	}
 	var handler slog.Handler = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})
 	if c.LogJSON {

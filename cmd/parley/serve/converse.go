@@ -27,15 +27,20 @@ type conversation struct {
 // run lives the call: it returns why the call or the conversation ended.
 func (c conversation) run(ctx context.Context, session *web.Session) error {
 	call := session.Call
-	w, err := newWire(call)
+	box := &web.Postbox{Post: call.Post, Open: call.Open}
+	box.Put(web.Greet(c.hello))
+	tape, err := c.deck.load(session.ID, call, c.profile, func(msg []byte) { box.Put(msg) })
+	if err != nil {
+		return err
+	}
+	w, err := newWire(call, tape)
 	if err != nil {
 		return err
 	}
 	defer w.tap.Close()
 	session.Report(w.counters)
-	tape, err := c.deck.load(session.ID, call, c.profile)
-	if err != nil {
-		return err
+	if tape != nil {
+		session.Recorded(tape.recorder())
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
@@ -46,7 +51,7 @@ func (c conversation) run(ctx context.Context, session *web.Session) error {
 		defer stop() // when the call's streams have ended
 		end(call.Run(context.WithoutCancel(ctx)))
 	})
-	wg.Go(func() { tape.run(rolling, call, c.log) })
+	wg.Go(func() { tape.run(rolling, c.log) })
 	select {
 	case <-call.Connected():
 	case <-ctx.Done():
@@ -57,15 +62,13 @@ func (c conversation) run(ctx context.Context, session *web.Session) error {
 	wg.Go(func() { w.follow(talk) })
 	wg.Go(func() { w.command(talk) })
 	wg.Go(func() { w.report(talk) })
-	return c.talk(ctx, w, tape)
+	return c.talk(ctx, w, box)
 }
 
 // talk is the conversation on a call that is connected.
-func (c conversation) talk(ctx context.Context, w *wire, t *tape) error {
+func (c conversation) talk(ctx context.Context, w *wire, box *web.Postbox) error {
 	model, free := c.engines.forCall()
 	defer free()
-	box := &web.Postbox{Post: w.call.Post, Open: w.call.Open}
-	box.Put(web.Greet(c.hello))
 	s := agent.Session{
 		Recognizer: c.engines.recognizer, Model: model, Voice: c.engines.voice,
 		Detector: c.engines.detector, Finisher: c.engines.finisher,
@@ -74,12 +77,13 @@ func (c conversation) talk(ctx context.Context, w *wire, t *tape) error {
 		Input:   media.From(w.inputs),
 		Profile: c.profile,
 		Trace: func(e agent.Event) {
-			t.note(e)
+			w.tape.note(e)
 			box.Put(web.Message(e))
 		},
 		Now:    w.call.Now,
 		Logger: c.log,
 	}
+	w.tape.record(&s)
 	err := s.Run(ctx)
 	if ctx.Err() == nil || errors.Is(err, web.ErrShutdown) || errors.Is(err, web.ErrDeleted) {
 		leave, done := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)

@@ -1,76 +1,166 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"iter"
 	"log/slog"
+	"sync"
 	"time"
 
 	"parley/agent"
+	"parley/agent/replay/cassette"
 	"parley/agent/turn"
-	"parley/media"
+	"parley/agent/vad"
+	"parley/llm"
 	"parley/media/record"
-	"parley/media/rtc"
 )
-
-// tapeDepth is how many packets of a direction may wait for the recorder, which takes them at once.
-const tapeDepth = 250
-
-// deck records conversations into a folder. Nil records none.
-type deck struct {
-	dir    string
-	packer *record.Packer
-	log    *slog.Logger
-}
 
 // tape is the record of one conversation. A nil tape records nothing.
 type tape struct {
+	deck   *deck
+	id     string
 	writer *record.Writer
 	taps   record.Taps
-}
+	sink   *cassette.Sink
+	now    func() time.Duration
 
-// load begins the record of a call.
-func (d *deck) load(id string, call *rtc.Call, p agent.Profile) (*tape, error) {
-	if d == nil {
-		return nil, nil
-	}
-	config, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	a := call.Audio()
-	w, err := record.New(d.dir, record.Manifest{
-		ID: id, Start: time.Now().Add(-call.Now()), Build: record.ThisBuild(), Codec: a.Codec, Events: a.Events,
-		Clock: record.Clock{Source: "monotonic"}, Config: config,
-	}, record.Options{Packer: d.packer, Logger: d.log})
-	if err != nil {
-		return nil, err
-	}
-	return &tape{writer: w, taps: record.Taps{
-		Up: call.Up().Tap(tapeDepth, media.DropNewest), Down: call.Down().Tap(tapeDepth, media.DropNewest),
-		Controls: call.Controls().Tap(tapeDepth, media.DropNewest),
-	}}, nil
+	mu        sync.Mutex
+	rule      discretion
+	pauses    pauses
+	line      bytes.Buffer // the newest event as JSON
+	json      *json.Encoder
+	scores    uint64        // so far
+	scored    time.Duration // the newest
+	tapeLines uint64        // so far
 }
 
 // run records until ctx ends, which is after the call's streams have.
-func (t *tape) run(ctx context.Context, call *rtc.Call, log *slog.Logger) {
+func (t *tape) run(ctx context.Context, log *slog.Logger) {
 	if t == nil {
 		return
 	}
-	if err := t.writer.Run(ctx, call.Now, t.taps); err != nil {
+	t.deck.mark(t.id, true)
+	defer t.deck.mark(t.id, false)
+	if err := t.writer.Run(ctx, t.now, t.taps); err != nil {
 		log.Error("recording broken off", "err", err)
 	}
 }
 
-// note keeps an event.
+// note keeps an event, and what it tells of mutes and of the end-of-turn model.
 func (t *tape) note(e agent.Event) {
 	if t == nil {
 		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if e.Step != nil && e.Step.In.Kind == turn.Muted {
 		t.writer.Mute(e.At, e.Step.In.On)
 	}
-	if line, err := json.Marshal(e); err == nil { // none of these types can fail
-		t.writer.Log(e.Seq, e.At, line)
+	e, ok := t.rule.event(e)
+	if !ok {
+		return
 	}
+	if e.Step != nil && e.Step.In.Kind == turn.Finished {
+		t.score(e.At, "finished", e.At, e.Step.In.P)
+	}
+	t.line.Reset()
+	if t.json.Encode(e) == nil { // none of these types can fail
+		t.writer.Log(e.Seq, e.At, bytes.TrimSuffix(t.line.Bytes(), []byte("\n")))
+	}
+}
+
+// heard keeps the voice detector's scores.
+func (t *tape) heard(all []vad.Score) {
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rule.mode != rolling {
+		return
+	}
+	for _, s := range all {
+		t.score(now, "voice", s.At, s.Voice)
+	}
+}
+
+// score keeps a score. Two goroutines bring them: their times are put in order.
+func (t *tape) score(now time.Duration, name string, at time.Duration, value float32) {
+	t.scores++
+	t.scored = max(t.scored, now)
+	t.writer.Score(t.scores, t.scored, name, at, value)
+}
+
+// tick notes a moment at which sound was made of no packet.
+func (t *tape) tick(now time.Duration) {
+	if t != nil {
+		t.writer.Tick(now)
+	}
+}
+
+// said keeps a line of what engines were asked and answered.
+func (t *tape) said(now time.Duration, line []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rule.tape(line) {
+		t.tapeLines++
+		t.writer.Tape(t.tapeLines, now, line)
+	}
+}
+
+// blob keeps what a voice said.
+func (t *tape) blob(now time.Duration, content []byte) (name string, ok bool) {
+	t.mu.Lock()
+	keep := t.rule.mode == rolling
+	t.mu.Unlock()
+	if !keep {
+		return "", false
+	}
+	return t.writer.Blob(now, content) // outside of the lock: it computes a hash
+}
+
+// withhold says whether what the model is told is not to be kept.
+func (t *tape) withhold() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rule.went
+}
+
+// record has the tape hear what a conversation does.
+func (t *tape) record(s *agent.Session) {
+	if t == nil {
+		return
+	}
+	s.Recognizer, s.Model, s.Voice = t.sink.Recognizer(s.Recognizer), t.model(s.Model), t.sink.Voice(s.Voice)
+	s.Heard = t.heard
+}
+
+// model is m, recorded with discretion.
+func (t *tape) model(m llm.Model) llm.Model {
+	d := discreetModel{t, m, t.sink.Model(m)}
+	if w, ok := m.(llm.Warmer); ok {
+		return struct {
+			llm.Model
+			llm.Warmer
+		}{d, w}
+	}
+	return d
+}
+
+// discreetModel is a model of which the record gets to know the requests only as long as there was no pause.
+type discreetModel struct {
+	tape            *tape
+	inner, recorded llm.Model
+}
+
+func (d discreetModel) Generate(ctx context.Context, req llm.Request) iter.Seq2[llm.Delta, error] {
+	if !d.tape.withhold() {
+		return d.recorded.Generate(ctx, req)
+	}
+	shown := req
+	shown.Messages = withheld(req.Messages)
+	asked := llm.ModelFunc(func(ctx context.Context, _ llm.Request) iter.Seq2[llm.Delta, error] {
+		return d.inner.Generate(ctx, req)
+	})
+	return d.tape.sink.Model(asked).Generate(ctx, shown)
 }

@@ -8,15 +8,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
-	"parley/media/record"
 	"parley/media/rtc"
 	"parley/web"
+	"parley/web/console"
 	"parley/web/page"
 )
 
@@ -53,12 +52,15 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 	}
 	server := &web.Server{Endpoint: endpoint, MaxSessions: limit, Page: page.FS(), Logger: k.log,
 		ICE: relays.servers, Origins: c.Origins, Listeners: c.Listeners}
-	var d *deck
-	if c.Record != "" {
-		if err := os.MkdirAll(c.Record, 0o700); err != nil {
-			return fmt.Errorf("record into %s: %w", c.Record, err)
-		}
-		d = &deck{dir: c.Record, packer: &record.Packer{}, log: k.log}
+	d, err := c.openDeck(k.log)
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		shown := console.Handler(console.Options{Archive: d.archive, Allow: web.Local, Logger: k.log})
+		defer shown.Close()
+		server.Console = shown
+		defer c.retain(ctx, d)()
 	}
 	server.Converse = func(ctx context.Context, s *web.Session) error {
 		id := s.ID
@@ -66,7 +68,7 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 			engines: e, profile: c.profile(),
 			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS, Recorded: d != nil},
 			deck:  d,
-			log:   k.log.With(slog.String("call", id[:min(8, len(id))])),
+			log:   k.log.With(slog.String("call", short(id))),
 		}.run(ctx, s)
 	}
 	h := &http.Server{Handler: withStats(server.Handler()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, TLSConfig: cert,
@@ -92,6 +94,9 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 	defer stopped()
 	return errors.Join(err, h.Shutdown(stop))
 }
+
+// short is the part of a session's id that may be logged: all of it is the right to end the session.
+func short(id string) string { return id[:min(8, len(id))] }
 
 // announce tells where the page is.
 func (c *Cmd) announce(k *kit, scheme string, http net.Addr, audio netip.AddrPort, limit int) {

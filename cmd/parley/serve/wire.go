@@ -27,6 +27,7 @@ type wire struct {
 	up     *line.Up
 	down   *line.Down
 	inputs chan agent.Input
+	tape   *tape // nil: none
 
 	mu   sync.Mutex
 	path pathState
@@ -39,15 +40,15 @@ type pathState struct {
 	told     bool          // the conversation takes it for lost
 }
 
-func newWire(call *rtc.Call) (w *wire, err error) {
+func newWire(call *rtc.Call, t *tape) (w *wire, err error) {
 	audio := call.Audio()
-	w = &wire{call: call, tap: call.Up().Tap(uplinkDepth, media.DropOldest), inputs: make(chan agent.Input, inputDepth)}
+	w = &wire{call: call, tap: call.Up().Tap(uplinkDepth, media.DropOldest), inputs: make(chan agent.Input, inputDepth), tape: t}
 	defer func() {
 		if err != nil {
 			w.tap.Close()
 		}
 	}()
-	w.up, err = line.NewUp(line.UpOptions{Rate: media.ListenRate, Codec: audio.Codec, Events: audio.Events,
+	w.up, err = line.NewUp(line.UpOptions{Rate: media.ListenRate, Codec: audio.Codec, Events: audio.Events, Tick: t.tick,
 		Digit: func(_ time.Duration, key rune) {
 			select {
 			case w.inputs <- agent.Input{Kind: agent.Key, Text: string(key)}:
@@ -113,12 +114,16 @@ func (w *wire) note(change func(*pathState)) {
 // command passes on the caller's messages. One that cannot be read is answered with what is wrong with it.
 func (w *wire) command(ctx context.Context) {
 	for msg := range w.call.Messages()(ctx) {
-		in, err := web.ParseCommand(msg)
+		c, err := web.ParseCommand(msg)
 		if err != nil {
 			w.call.Post(web.Complain(err))
 			continue
 		}
-		w.put(ctx, in)
+		if in, ok := c.Input(); ok {
+			w.put(ctx, in)
+		} else {
+			w.tape.allow(caller, c.On)
+		}
 	}
 }
 

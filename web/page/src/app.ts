@@ -3,7 +3,7 @@
 import { html, LitElement, nothing } from "lit";
 import { asText, Conversation, type ConversationEvents } from "./parley.js";
 import { Meters } from "./meters.js";
-import { figuresView, heroView, logView, mark, meterView, problemView, status, type View } from "./views.js";
+import { figuresView, heroView, logView, mark, meterView, problemView, recordingText, recordingView, status, type View } from "./views.js";
 
 declare global {
   interface Window {
@@ -13,7 +13,7 @@ declare global {
 }
 
 const changes: readonly (keyof ConversationEvents)[] = [
-  "phase", "hello", "state", "transcript", "latency", "counters", "steady", "problem", "muted", "microphones",
+  "phase", "hello", "state", "transcript", "latency", "counters", "steady", "problem", "muted", "recording", "microphones",
 ];
 
 /** The longest typed text, in UTF-16 units: the server takes 4000 bytes. */
@@ -146,7 +146,7 @@ class Page extends LitElement {
             <option value=${m.id} ?selected=${m.id === c.microphone}>${m.name || `Microphone ${i + 1}`}</option>`)}
         </select>
       </label>
-      ${c.hello?.recorded ? html`<p class="recorded">This conversation is recorded.</p>` : nothing}
+      ${recordingView(c.recording, c.phase === "talking", (on) => void c.record(on))}
       ${c.hello ? html`<p class="engines">${[c.hello.stt, c.hello.llm, c.hello.tts].filter(Boolean).join(" · ")}</p>` : nothing}
       ${begun && c.transcript.length > 0 ? html`<button class="quiet copy" @click=${this.copy}>${this.copied ? "Copied" : "Copy transcript"}</button>` : nothing}
     </div>`;
@@ -159,7 +159,8 @@ class Page extends LitElement {
     if (c.phase === "idle") return "";
     if (c.phase !== "talking") return `${status(c.phase, c.state, c.muted, c.steady)} ${c.reason}`.trim();
     if (!c.steady) return "Reconnecting";
-    return c.muted ? "Microphone muted" : "Connected";
+    const record = c.recording && !c.recording.on ? `. ${recordingText(c.recording)}` : "";
+    return (c.muted ? "Microphone muted" : "Connected") + record;
   }
 
   private readonly press = (): void => {

@@ -5,7 +5,7 @@ import { Call, type Timeouts } from "./call.js";
 import { parse } from "./messages.js";
 import { listMicrophones, openMicrophone, reachable, type Microphone } from "./microphone.js";
 import { Failure, problem, sentence, told, type Code, type Problem } from "./problem.js";
-import type { Counters, Hello, Latency, Message } from "./schema.js";
+import type { Counters, Hello, Latency, Message, Recording } from "./schema.js";
 import { Sound, type Levels } from "./sound.js";
 import { noStats, summarize, type CallStats } from "./stats.js";
 import { apply, settle, type Line } from "./transcript.js";
@@ -28,6 +28,7 @@ export interface ConversationEvents {
   steady: Event;
   problem: Event;
   muted: Event;
+  recording: Event;
   microphones: Event;
   /** Each well-formed message of the server, after it has taken effect. */
   message: CustomEvent<Message>;
@@ -75,6 +76,8 @@ export class Conversation extends EventTarget {
   /** Why the call ended, in the server's words: empty if it said nothing. */
   reason = "";
   muted = false;
+  /** The recording of this conversation: whether it goes on, and whose doing that is. Undefined: it is not recorded. */
+  recording: Recording | undefined;
   microphones: readonly Microphone[] = [];
   /** The chosen microphone: empty for the system's choice. */
   microphone = "";
@@ -137,6 +140,14 @@ export class Conversation extends EventTarget {
     this.tell("muted");
   }
 
+  /**
+   * Asks the server to pause the recording of this conversation, or to go on with it. What comes of it is told by the event
+   * "recording". False if it could not be sent.
+   */
+  record(on: boolean): boolean {
+    return this.call?.send({ type: "record", on }) ?? false;
+  }
+
   /** Sends typed text. False if it could not be sent. */
   send(text: string): boolean {
     const t = text.trim();
@@ -176,7 +187,7 @@ export class Conversation extends EventTarget {
   }
 
   private begin(voiceless: boolean): void {
-    this.hello = this.latency = this.counters = this.problem = undefined;
+    this.hello = this.recording = this.latency = this.counters = this.problem = undefined;
     this.transcript = [];
     this.state = "listening";
     this.reason = "";
@@ -287,7 +298,12 @@ export class Conversation extends EventTarget {
     switch (m.type) {
       case "hello":
         this.hello = m;
+        this.recording = m.recorded ? { type: "recording", on: true, by: "" } : undefined;
+        this.tell("recording");
         return this.tell("hello");
+      case "recording":
+        this.recording = m;
+        return this.tell("recording");
       case "state":
         if (m.state === "listening" || m.state === "thinking" || m.state === "speaking") this.state = m.state;
         return this.tell("state");

@@ -5,6 +5,6 @@ export { checks, type Check, type Code, type Problem } from "./problem.js";
 export { asText, type Line } from "./transcript.js";
 export type { Timeouts } from "./call.js";
 export type { Microphone } from "./microphone.js";
-export type { Counters, Hello, Latency, Message } from "./schema.js";
+export type { Counters, Hello, Latency, Message, Recording } from "./schema.js";
 export type { Levels } from "./sound.js";
 export type { CallStats } from "./stats.js";

@@ -58,6 +58,12 @@ export interface Ended {
   reason: string;
 }
 
+export interface Recording {
+  type: "recording";
+  on: boolean;
+  by: string;
+}
+
 export interface UpCounters {
   received: number;
   lost: number;
@@ -86,14 +92,14 @@ export interface Counters {
 }
 
 export interface Command {
-  type: "text" | "mute" | "key" | "hangup";
+  type: "text" | "mute" | "key" | "record" | "hangup";
   text?: string;
   on?: boolean;
   key?: string;
 }
 
 /** What the server sends. */
-export type Message = Hello | State | User | Said | Latency | Trouble | Ended | Counters;
+export type Message = Hello | State | User | Said | Latency | Trouble | Ended | Recording | Counters;
 
 /** The fields of each message beside its type, for checking what arrives. */
 export const shapes = {
@@ -104,5 +110,6 @@ export const shapes = {
   latency: { turn: "number", totalMs: "number", endpointMs: "number", textMs: "number", tokenMs: "number", phraseMs: "number", audioMs: "number" },
   error: { code: "string", text: "string", fatal: "boolean" },
   ended: { reason: "string" },
+  recording: { on: "boolean", by: "string" },
   counters: { atMs: "number", codec: "string", rttMs: "number", dropped: "number", up: { received: "number", lost: "number", late: "number", duplicated: "number", recovered: "number", concealedMs: "number", pausedMs: "number", depthMs: "number", loss: "number" }, down: { sent: "number", loss: "number" } },
 } as const;

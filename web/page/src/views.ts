@@ -1,7 +1,7 @@
 // The parts of the page as functions from what is to what is shown.
 
 import { html, nothing, svg, type TemplateResult } from "lit";
-import { checks, type AgentState, type Check, type Counters, type Latency, type Line, type Phase, type Problem } from "./parley.js";
+import { checks, type AgentState, type Check, type Counters, type Latency, type Line, type Phase, type Problem, type Recording } from "./parley.js";
 
 export type View = TemplateResult | typeof nothing;
 
@@ -10,6 +10,8 @@ const marks = {
   muted: svg`<path d="M9 9v3a3 3 0 0 0 4.8 2.4M15 11V6a3 3 0 0 0-5.7-1.3"/><path d="M5.5 11.5a6.5 6.5 0 0 0 9.9 5.5M18.2 13.4c.2-.6.3-1.2.3-1.9M12 18v3M4 3l16 17"/>`,
   hangup: svg`<path d="M6 6l12 12M18 6L6 18"/>`,
   listen: svg`<path d="M4 14v-2a8 8 0 0 1 16 0v2"/><path d="M4 14h3v6H5a1 1 0 0 1-1-1ZM20 14h-3v6h2a1 1 0 0 0 1-1Z"/>`,
+  pause: svg`<path d="M9 5v14M15 5v14"/>`,
+  resume: svg`<circle cx="12" cy="12" r="5.5"/>`,
   send: svg`<path d="M5 12h13M12.5 6.5L18 12l-5.5 5.5"/>`,
 };
 
@@ -118,6 +120,22 @@ function checksView(failed: Check): View {
       return html`<li class=${cls}>${names[c]}<span class="sr">: ${word}</span></li>`;
     })}
   </ol>`;
+}
+
+/** What becomes of what is said, in a sentence. */
+export function recordingText(r: Recording): string {
+  if (r.on) return "This conversation is recorded.";
+  return r.by === "operator" ? "Recording paused by the operator." : "Recording paused.";
+}
+
+/** The notice of a recording, and while the call lasts the button that pauses it. A pause of the operator's is theirs to end. */
+export function recordingView(r: Recording | undefined, talking: boolean, allow: (on: boolean) => void): View {
+  if (!r) return nothing;
+  return html`<div class="recording" ?data-paused=${!r.on}>
+    <p class="recorded"><i class="dot"></i>${recordingText(r)}</p>
+    ${talking ? html`<button class="quiet pause" ?disabled=${!r.on && r.by === "operator"} @click=${() => allow(!r.on)}>
+      ${mark(r.on ? "pause" : "resume")}<span>${r.on ? "Pause recording" : "Resume recording"}</span></button>` : nothing}
+  </div>`;
 }
 
 /** What is shown before the first conversation. */
