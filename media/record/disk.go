@@ -28,7 +28,16 @@ func openDevice(path string, flags int) (device, error) {
 	if err := lock(f, lockSet); err != nil {
 		return device{}, errors.Join(fmt.Errorf("lock %s: %w", filepath.Base(path), err), f.Close())
 	}
-	return device{f.Write, f.Sync, f.Truncate, f.Close}, nil
+	return device{f.Write, func() error { return datasync(f) }, f.Truncate, f.Close}, nil
+}
+
+// datasync has the disk keep what was written. The file's times need not be kept.
+func datasync(f *os.File) error {
+	for {
+		if err := syscall.Fdatasync(int(f.Fd())); !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("fdatasync", err)
+		}
+	}
 }
 
 // ErrLive says that a bundle is being written.

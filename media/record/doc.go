@@ -38,7 +38,7 @@
 //	                        payload type are relative to the packet before in this direction and chunk, at first to zero
 //	3, 4 RTCP up, down      number · packet
 //	5 gap                   kind that is missing (a byte) · how many (uvarint) · time less the beginning of the gap (varint) · reason
-//	6 pause, 7 resume       reason
+//	6 pause, 7 resume       reason; each file has its own
 //	8 mute                  1 off, 0 on
 //	9 line                  number · what the conversation logged, one JSON object
 //	10 score                number · time less the place on the stream's timeline (varint) · float32 · name of the detector
@@ -64,7 +64,8 @@
 // Nothing is lost silently. A tap that overflowed, a disk that was full or slow for longer than [Options.Buffer], an entry
 // that was too long: a gap tells of what kind, how many, from when to when, and why. A disk that fails is tried again twice a
 // second, and a part of a chunk that it took is taken back first. In a [Writer.Pause] nothing is kept, packets, lines,
-// scores and blobs, so what was said then is nowhere; the pause itself is an entry.
+// scores and blobs, so what was said then is nowhere; the pause itself is an entry. The log may stay paused for longer than the packets
+// ([Writer.ResumePackets]), because what follows may tell of what was said.
 //
 // # Where sound belongs
 //

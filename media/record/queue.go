@@ -15,6 +15,10 @@ const (
 type queue struct {
 	most time.Duration // that its entries may span
 
+	// Of the Writer, whose mutex guards them: nothing is put while it is paused, nor what is older than the last resumption.
+	paused  bool
+	resumed time.Duration
+
 	mu    sync.Mutex
 	raw   []byte
 	code  coder

@@ -66,7 +66,7 @@ type inspector struct {
 	now   [kinds]time.Duration
 	seq   [kinds]uint64
 	any   [kinds]bool
-	lost  [kinds]uint64 // told of by a Gap since the entry before
+	lost  [kinds]uint64   // told of by a Gap since the entry before
 	blobs map[string]bool // looked at
 }
 

@@ -62,8 +62,7 @@ type Writer struct {
 	manifest []byte
 	made     bool // the folder is there
 
-	mu      sync.Mutex // of pause, and of what follows
-	paused  bool
+	mu      sync.Mutex // of what of the queues is of pauses, and of what follows
 	pending []blob
 	waiting int // bytes of pending
 	busy    time.Time
@@ -171,11 +170,11 @@ func (g *gap) before(w *Writer, n uint64, now time.Duration) {
 	g.any, g.next, g.last = true, n+1, now
 }
 
-// put takes an entry unless the record is paused.
+// put takes an entry unless the record is paused, or was when it happened.
 func (w *Writer) put(q *queue, e *Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.paused {
+	if !q.paused && e.Now >= q.resumed {
 		q.put(e)
 	}
 }
@@ -206,24 +205,39 @@ func (w *Writer) Mute(now time.Duration, on bool) {
 }
 
 // Pause keeps nothing any more but the fact, until Resume.
-func (w *Writer) Pause(now time.Duration, reason string) { w.pause(now, true, reason) }
+func (w *Writer) Pause(now time.Duration, reason string) {
+	w.pause(now, reason, &w.media, &w.log)
+}
+
+// PauseLog keeps no lines, scores, tapes and blobs any more but the fact, until Resume.
+func (w *Writer) PauseLog(now time.Duration, reason string) { w.pause(now, reason, &w.log) }
+
+// ResumePackets ends a Pause for what crosses the wire from now on: packets, reports, mutes and ticks. Lines, scores, tapes and blobs,
+// which may tell of what was said before, stay away until Resume.
+func (w *Writer) ResumePackets(now time.Duration) { w.resume(now, &w.media) }
 
 // Resume ends a Pause.
-func (w *Writer) Resume(now time.Duration) { w.pause(now, false, "") }
+func (w *Writer) Resume(now time.Duration) { w.resume(now, &w.media, &w.log) }
 
-func (w *Writer) pause(now time.Duration, on bool, reason string) {
+func (w *Writer) pause(now time.Duration, reason string, queues ...*queue) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.paused == on {
-		return
+	for _, q := range queues {
+		if !q.paused {
+			q.put(&Entry{Kind: Pause, Now: now, Name: reason})
+			q.paused = true
+		}
 	}
-	w.paused = on
-	k := Resume
-	if on {
-		k = Pause
-	}
-	for _, q := range []*queue{&w.media, &w.log} {
-		q.put(&Entry{Kind: k, Now: now, Name: reason})
+}
+
+func (w *Writer) resume(now time.Duration, queues ...*queue) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, q := range queues {
+		if q.paused {
+			q.paused, q.resumed = false, now
+			q.put(&Entry{Kind: Resume, Now: now})
+		}
 	}
 }
 
@@ -235,7 +249,7 @@ func (w *Writer) Blob(now time.Duration, content []byte) (name string, ok bool) 
 	name = hex.EncodeToString(sum[:])
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.opt.Blobs || w.paused {
+	if !w.opt.Blobs || w.log.paused || now < w.log.resumed {
 		return name, false
 	}
 	if w.waiting+len(content) > blobsMost {
@@ -251,7 +265,7 @@ func (w *Writer) Blob(now time.Duration, content []byte) (name string, ok bool) 
 func (w *Writer) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := Status{Trouble: w.trouble, Paused: w.paused, Bytes: w.bytes.Load(), Blobs: w.blobs.Load()}
+	s := Status{Trouble: w.trouble, Paused: w.media.paused || w.log.paused, Bytes: w.bytes.Load(), Blobs: w.blobs.Load()}
 	s.Lost = w.media.dropped() + w.log.dropped()
 	if s.Trouble == "" && !w.busy.IsZero() && time.Since(w.busy) > stallTime {
 		s.Trouble = fmt.Sprintf("the disk has not answered for %v", time.Since(w.busy).Truncate(time.Second))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -392,4 +393,54 @@ func BenchmarkPut(b *testing.B) {
 		p.Now, p.Seq, p.Packet.Seq, p.Packet.Time = time.Duration(i)*20*ms, uint64(i), uint16(i), uint32(i*960)
 		q.put(&p)
 	}
+}
+
+// The packets go on before the log does, and neither takes what happened in the pause but comes later.
+func TestPauseOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall(t, nil)
+		line := func(seq uint64) { c.w.Log(seq, c.now(), []byte(`{}`)) }
+		packet := func(at time.Duration) {
+			c.up.Send(media.Packet{At: at, Payload: []byte{0xf8, 0xff, 0xfe}})
+			synctest.Wait()
+		}
+		line(1)
+		packet(c.now())
+		time.Sleep(time.Second)
+		c.w.Pause(c.now(), "a test")
+		line(2)
+		time.Sleep(time.Second)
+		packet(c.now())
+		c.w.ResumePackets(c.now())
+		c.w.ResumePackets(c.now())
+		packet(c.now() - ms)
+		packet(c.now())
+		line(3)
+		if _, ok := c.w.Blob(c.now(), []byte("x")); ok || !c.w.Status().Paused {
+			t.Error("a blob is kept before the log goes on")
+		}
+		time.Sleep(time.Second)
+		c.w.Resume(c.now())
+		line(4)
+		c.w.PauseLog(c.now()+1, "another test")
+		line(5)
+		time.Sleep(time.Second)
+		packet(c.now())
+		c.w.Resume(c.now())
+		line(6)
+		if err := c.end(); err != nil {
+			t.Fatal(err)
+		}
+		r := verified(t, c.w.dir)
+		if r.Up.Packets != 3 || r.Log.Lines != 3 || r.Paused != 1 {
+			t.Errorf("%+v", r)
+		}
+		var kinds []Kind
+		for e := range open(t, c.w.dir).Log() {
+			kinds = append(kinds, e.Kind)
+		}
+		if want := []Kind{Line, Pause, Resume, Line, Pause, Resume, Line, End}; !slices.Equal(kinds, want) {
+			t.Errorf("the log has %v, not %v", kinds, want)
+		}
+	})
 }

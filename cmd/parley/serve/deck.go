@@ -60,13 +60,13 @@ func (d *deck) load(id string, call *rtc.Call, p agent.Profile, tell func(msg []
 	if d == nil {
 		return nil, nil
 	}
-	config, err := json.Marshal(p)
+	config, err := json.Marshal(p.WithDefaults()) // another build may have others
 	if err != nil {
 		return nil, err
 	}
 	a := call.Audio()
 	w, err := record.New(d.archive.Dir, record.Manifest{
-		ID: id, Start: time.Now().Add(-call.Now()), Build: record.ThisBuild(), Codec: a.Codec, Events: a.Events,
+		ID: id, Start: call.Start(), Build: record.ThisBuild(), Codec: a.Codec, Events: a.Events,
 		Clock: record.Clock{Source: "monotonic"}, Config: config,
 	}, record.Options{Blobs: d.speech, Packer: d.packer, Logger: d.log})
 	if err != nil {

@@ -56,7 +56,7 @@ func (t *tape) allow(who side, on bool) {
 		t.deck.log.Info("recording paused", "call", short(t.id), "by", is.By)
 	case !was.On && is.On:
 		t.rule.resume(now)
-		t.writer.Resume(now)
+		t.writer.ResumePackets(now)
 		t.deck.log.Info("recording resumed", "call", short(t.id), "by", is.By)
 	}
 	if was != is { // within the lock, so that the last to be told is what is: tell does not block

@@ -58,7 +58,14 @@ func (t *tape) note(e agent.Event) {
 	if e.Step != nil && e.Step.In.Kind == turn.Muted {
 		t.writer.Mute(e.At, e.Step.In.On)
 	}
+	was := t.rule.mode
 	e, ok := t.rule.event(e)
+	switch is := t.rule.mode; {
+	case was == waiting && is == rolling:
+		t.writer.Resume(e.At)
+	case was == rolling && is == waiting:
+		t.writer.PauseLog(e.At, "what comes late may be of the pause")
+	}
 	if !ok {
 		return
 	}
