@@ -77,7 +77,7 @@ type given struct {
 func (s Stage) open() (*holding, error) {
 	h := &holding{Stage: s, meters: &meter{now: s.from.now}, inputs: make(chan agent.Input, inputDepth)}
 	h.arriving = s.Network.carry(s.Up)
-	h.path = path{off: s.Network == nil, gaps: newGaps(), tell: h.tell, now: s.from.now}
+	h.path = path{off: s.Network == nil, tell: h.tell, now: s.from.now}
 	var err error
 	h.uplink, err = line.NewUp(line.UpOptions{Rate: media.ListenRate, Codec: s.Codec, Events: s.Events, Tick: h.tick,
 		Digit: func(_ time.Duration, key rune) { h.tell(agent.Input{Kind: agent.Key, Text: string(key)}) }})

@@ -168,7 +168,7 @@ func TestNetworkNumbers(t *testing.T) {
 func TestPathIsTold(t *testing.T) {
 	var told []agent.Input
 	room := true
-	p := path{gaps: newGaps(), tell: func(in agent.Input) bool {
+	p := path{tell: func(in agent.Input) bool {
 		if room {
 			told = append(told, in)
 		}

@@ -74,10 +74,10 @@ func (w *wire) follow(ctx context.Context) {
 func (w *wire) frames() media.Source[media.Frame] {
 	return media.Through(w.up.Frames(w.call.Now, w.tap), func(in iter.Seq[media.Frame]) iter.Seq[media.Frame] {
 		return func(yield func(media.Frame) bool) {
-			g := newGaps()
+			var g line.Outage
 			for f := range in {
 				w.note(func(s *pathState) {
-					if changed, lost, since := g.step(f, s.ice); changed {
+					if changed, lost, since := g.Step(f, s.ice); changed {
 						s.gap, s.since = lost, since
 					}
 				})

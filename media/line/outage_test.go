@@ -1,4 +1,4 @@
-package serve
+package line
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"parley/media"
 )
 
-func TestGaps(t *testing.T) {
+func TestOutage(t *testing.T) {
 	const frame = media.FrameDuration
 	for _, c := range []struct {
 		name string
@@ -23,13 +23,14 @@ func TestGaps(t *testing.T) {
 		{"one who stops sending", "..xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..xxxxxx....", [2]int{}, "500ms lost since 200ms, 2.7s back, "},
 		{"twice", ".xxxx..xxxx..", [2]int{}, "400ms lost since 100ms, 520ms back, 1s lost since 700ms, 1.12s back, "},
 	} {
-		g, got := newGaps(), ""
+		var g Outage
+		got := ""
 		at := time.Duration(0)
 		for i, letter := range c.lost {
 			for range 5 {
 				f := media.Frame{At: at, Rate: 16000, PCM: make([]int16, 320), Lost: letter == 'x'}
 				at += frame
-				if changed, lost, since := g.step(f, i >= c.path[0] && i < c.path[1]); changed && lost {
+				if changed, lost, since := g.Step(f, i >= c.path[0] && i < c.path[1]); changed && lost {
 					got += fmt.Sprintf("%v lost since %v, ", at, since)
 				} else if changed {
 					got += fmt.Sprintf("%v back, ", at)
