@@ -38,6 +38,8 @@ type Comparison struct {
 	B           Side         `json:"b"`
 	Pairs       []Pair       `json:"pairs"`
 	Divergences []Divergence `json:"divergences"` // beyond the policy, the first in the conversation first. After it all is opinion
+
+	told bool // one of them has no log of decisions
 }
 
 // Side is what of one conversation is no turn's.
@@ -75,6 +77,7 @@ type Divergence struct {
 // wrong, how it ended and, if both have it, the health of their sound. It changes neither.
 func Compare(a, b *Conversation, p Policy) Comparison {
 	c := Comparison{Policy: p, A: side(a), B: side(b), Pairs: match(a.Turns, b.Turns), Divergences: []Divergence{}}
+	c.told = len(a.Events) > 0 && stepless(a.Events) || len(b.Events) > 0 && stepless(b.Events)
 	for i := range c.Pairs {
 		c.pair(i)
 	}
@@ -209,13 +212,14 @@ func (c *Comparison) holds(i int, p *Pair) {
 	if p.A.Answer.Interrupted != p.B.Answer.Interrupted {
 		c.diverge(i, "interruption", interrupted(p.A), interrupted(p.B), "")
 	}
-	for n := range max(len(p.A.Holds), len(p.B.Holds)) {
-		a, x := held(p.A, n)
-		b, y := held(p.B, n)
+	as, bs := c.known(p.A.Holds), c.known(p.B.Holds)
+	for n := range max(len(as), len(bs)) {
+		a, x := held(p.A, as, n)
+		b, y := held(p.B, bs, n)
 		switch off := (y - x).Abs(); {
-		case n >= len(p.A.Holds) || n >= len(p.B.Holds):
+		case n >= len(as) || n >= len(bs):
 			c.diverge(i, "hold", a, b, "one more pause")
-		case p.A.Holds[n].Outcome != p.B.Holds[n].Outcome:
+		case as[n].Outcome != bs[n].Outcome:
 			c.diverge(i, "hold", a, b, "another outcome")
 		case off > c.Policy.Shift:
 			c.diverge(i, "hold", a, b, millis(off)+" apart")
@@ -223,12 +227,27 @@ func (c *Comparison) holds(i int, p *Pair) {
 	}
 }
 
-// held is a turn's hold in words, and when it was, counted from the answer's first sound.
-func held(t *Turn, n int) (string, time.Duration) {
-	if n >= len(t.Holds) {
+// known are the holds that both logs would tell of: one that was made of what a server told its caller has those only at whose end
+// the agent gave way.
+func (c *Comparison) known(all []Hold) []Hold {
+	if !c.told {
+		return all
+	}
+	var some []Hold
+	for _, h := range all {
+		if h.Outcome == "interrupt" {
+			some = append(some, h)
+		}
+	}
+	return some
+}
+
+// held is one of a turn's holds in words, and when it was, counted from the answer's first sound.
+func held(t *Turn, all []Hold, n int) (string, time.Duration) {
+	if n >= len(all) {
 		return "", 0
 	}
-	h := t.Holds[n]
+	h := all[n]
 	after := h.From - t.Spoken.From
 	if t.Spoken == (Span{}) {
 		after = h.From - t.Committed

@@ -12,13 +12,16 @@ import (
 // that has them was made by a caller; what is in its log of the conversation is what the server told.
 const SentVoice = "voice sent"
 
-// told makes turns of a log without a Step: of what a server told its caller. When a turn was committed is then when its
+// told makes turns of a log without a Step: of what a server told its caller, and notes why it ended. When a turn was committed is then when its
 // final text came, and the sound of an answer lies where the server said that the agent spoke, or up to the voice that interrupted
 // it. Of holds only those are known that ended so.
 func told(c *Conversation, b *record.Bundle) []Turn {
 	var l listener
 	for _, e := range c.Events {
 		l.take(e)
+		if e.Kind == agent.End {
+			c.Ended = e.Text
+		}
 	}
 	l.end(c.Length)
 	voice := sentVoice(b)
@@ -76,11 +79,12 @@ func (l *listener) take(e agent.Event) {
 	case agent.Answer:
 		i := l.turn(e.Turn, e.At)
 		l.turns[i].Answer = *e.Said
-		if e.Said.Heard != "" {
-			l.sounds(i, e.At)
-		}
-		if e.Said.Done {
+		switch {
+		case e.Said.Done && l.talks == i+1:
 			l.silent(i, e.At)
+			l.talks = 0
+		case e.Said.Heard != "" && !e.Said.Done:
+			l.sounds(i, e.At)
 		}
 	case agent.Timing:
 		i := l.turn(e.Turn, e.At)

@@ -78,8 +78,9 @@ func TestTold(t *testing.T) {
 			said(300*time.Millisecond, 1, "Hello.", false, false), said(s, 1, "Hello.", true, false), state(s, "listening"),
 			user(2500*time.Millisecond, 2, "What", false), user(4*s, 2, "What is it?", true), state(4*s, "thinking"),
 			timing(5*s, 2), state(5*s, "speaking"), said(5500*time.Millisecond, 2, "It is", false, false),
-			said(6300*time.Millisecond, 2, "It is", true, true), state(6300*time.Millisecond, "listening"),
-			user(8*s, 3, "No!", true), {At: 8500 * time.Millisecond, Kind: agent.Trouble, Code: "llm", Text: "Oh."}, state(9*s, "speaking"), said(9100*time.Millisecond, 3, "Sorry.", false, false),
+			state(6300*time.Millisecond, "listening"), said(6310*time.Millisecond, 2, "It is", true, true),
+			user(8*s, 3, "No!", true), state(8*s, "thinking"), {At: 8500 * time.Millisecond, Kind: agent.Trouble, Code: "llm", Text: "Oh."}, state(9*s, "speaking"), said(9100*time.Millisecond, 3, "Sorry.", false, false),
+			{At: 20 * s, Kind: agent.End, Text: "hung up"},
 		}, `
 #1 "" at 100ms, voice [], spoken [200ms-1s] (800ms), "Hello.", 0 holds, asides []
 #2 "What is it?" at 4s, voice [2s-3.4s], spoken [5s-6s] (1s), "It is", interrupt [6s-6.3s], asides []
@@ -106,6 +107,9 @@ func TestTold(t *testing.T) {
 			for _, e := range turn.Troubles {
 				fmt.Fprintf(&got, ", %s", e.Text)
 			}
+		}
+		if n := len(c.events); n > 0 && c.events[n-1].Kind == agent.End && conv.Ended != "hung up" {
+			t.Errorf("%s: it ended because %q", c.name, conv.Ended)
 		}
 		if got.String() != c.want {
 			t.Errorf("%s:%s\nwant%s", c.name, got.String(), c.want)

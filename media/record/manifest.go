@@ -41,6 +41,8 @@ type Manifest struct {
 	Events uint8       `json:"events,omitempty"` // payload type of telephone-event packets; 0: there are none
 	// Clock says how the session clock was read and how well its zero is known as wall time.
 	Clock Clock `json:"clock"`
+	// Engines names the parts of the conversation that could have been others: "stt", "llm", "tts", "vad".
+	Engines map[string]string `json:"engines,omitempty"`
 	// Config is the configuration of the conversation as the caller of New chose to write it: no secrets.
 	Config json.RawMessage `json:"config,omitempty"`
 }

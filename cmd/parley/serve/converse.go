@@ -29,7 +29,7 @@ func (c conversation) run(ctx context.Context, session *web.Session) error {
 	call := session.Call
 	box := &web.Postbox{Post: call.Post, Open: call.Open}
 	box.Put(web.Greet(c.hello))
-	tape, err := c.deck.load(session.ID, call, c.profile, func(msg []byte) { box.Put(msg) })
+	tape, err := c.deck.load(session.ID, call, c.profile, c.engines.record, func(msg []byte) { box.Put(msg) })
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (r Records) retain(ctx context.Context, d *deck) (stop func()) {
 }
 
 // load begins the record of a call. Tell gets what the caller must know of it.
-func (d *deck) load(id string, call *rtc.Call, p agent.Profile, tell func(msg []byte)) (*tape, error) {
+func (d *deck) load(id string, call *rtc.Call, p agent.Profile, engines map[string]string, tell func(msg []byte)) (*tape, error) {
 	if d == nil {
 		return nil, nil
 	}
@@ -67,7 +67,7 @@ func (d *deck) load(id string, call *rtc.Call, p agent.Profile, tell func(msg []
 	a := call.Audio()
 	w, err := record.New(d.archive.Dir, record.Manifest{
 		ID: id, Start: call.Start(), Build: record.ThisBuild(), Codec: a.Codec, Events: a.Events,
-		Clock: record.Clock{Source: "monotonic"}, Config: config,
+		Clock: record.Clock{Source: "monotonic"}, Engines: engines, Config: config,
 	}, record.Options{Blobs: d.speech, Packer: d.packer, Logger: d.log})
 	if err != nil {
 		return nil, err

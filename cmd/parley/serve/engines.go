@@ -63,8 +63,9 @@ type engines struct {
 	detector   vad.Detector
 	finisher   vad.Finisher // nil: none
 	names      Engines
-	capacity   int      // callers that this machine can carry with them
-	slots      chan int // of a local language model's server, those that are free; nil: it has none
+	record     map[string]string // what a record is told of them
+	capacity   int               // callers that this machine can carry with them
+	slots      chan int          // of a local language model's server, those that are free; nil: it has none
 }
 
 // ears is what --vad opens.
@@ -141,6 +142,17 @@ func choose(f Engines) (c chosen, err error) {
 	return c, errors.Join(errs[:]...)
 }
 
+// record is what a record is told of the engines: their names, and the model's where one was chosen.
+func (c chosen) record() map[string]string {
+	all := map[string]string{"stt": c.stt.name, "llm": c.llm.name, "tts": c.tts.name, "vad": c.vad.name}
+	for kind, s := range map[string]*spec{"stt": c.options.stt, "llm": c.options.llm, "tts": c.options.tts} {
+		if model := s.values["model"]; model != "" {
+			all[kind] += " " + filepath.Base(model)
+		}
+	}
+	return all
+}
+
 // names are the engines without their options.
 func (c chosen) names() Engines {
 	return Engines{STT: c.stt.name, LLM: c.llm.name, TTS: c.tts.name, VAD: c.vad.name}
@@ -176,7 +188,7 @@ func (k *kit) open(ctx context.Context, f Engines) (*engines, error) {
 	if err := k.ensure(ctx, n.Models); err != nil {
 		return nil, err
 	}
-	e := &engines{names: n.Names, capacity: n.Callers}
+	e := &engines{names: n.Names, record: c.record(), capacity: n.Callers}
 	k.chosen = n.Models
 	if k.slots <= 0 {
 		k.slots = n.Callers

@@ -123,7 +123,7 @@ func TestScores(t *testing.T) {
 
 // A call that is not recorded has a tape that does nothing.
 func TestNoTape(t *testing.T) {
-	tp, err := (*deck)(nil).load("x", nil, agent.Profile{}, nil)
+	tp, err := (*deck)(nil).load("x", nil, agent.Profile{}, nil, nil)
 	if tp != nil || err != nil {
 		t.Fatal(tp, err)
 	}
