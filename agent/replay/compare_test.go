@@ -59,8 +59,8 @@ func with(t replay.Turn, change func(*replay.Turn)) replay.Turn {
 	return t
 }
 
-// told is a conversation as a server tells it to its caller.
-func told(turns ...replay.Turn) *replay.Conversation {
+// toldOnly is a conversation as a server tells it to its caller.
+func toldOnly(turns ...replay.Turn) *replay.Conversation {
 	c := talk(turns...)
 	c.Events = []agent.Event{{Kind: agent.State, Text: "listening"}}
 	return c
@@ -84,7 +84,7 @@ func TestCompare(t *testing.T) {
 		{"the same", base, base, replay.Policy{}, "1=1 2=2 3=3"},
 		{"marks and case, a word misheard, 80 ms later", base, talk(hello,
 			asked(2, "What time is it in Lisboa now?", "It is nine o’clock", at(0.88)), asked(3, "Thank you, very much!", "You are welcome.", at(0.3))), policy, "1=1 2=2 3=3"},
-		{"a pause of which one side was not told", talk(hello, held, thanks), told(hello, question, thanks), replay.Policy{}, "1=1 2=2 3=3"},
+		{"a pause of which one side was not told", talk(hello, held, thanks), toldOnly(hello, question, thanks), replay.Policy{}, "1=1 2=2 3=3"},
 		{"the same, strictly", base, talk(hello,
 			asked(2, "What time is it in Lisboa now?", "It is nine o’clock", at(0.88)), asked(3, "Thank you, very much!", "You are welcome.", at(0.3))), replay.Policy{}, `
 1=1 2=2 3=3

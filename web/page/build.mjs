@@ -3,7 +3,7 @@ import { build } from "esbuild";
 import { copyFile } from "node:fs/promises";
 
 await build({
-  entryPoints: ["src/app.ts", "src/check.ts", "src/listen.ts", "src/parley.ts", "src/app.css"],
+  entryPoints: ["src/app.ts", "src/check.ts", "src/console.ts", "src/listen.ts", "src/parley.ts", "src/app.css", "src/console.css"],
   outdir: "dist",
   bundle: true,
   format: "esm",
@@ -15,4 +15,4 @@ await build({
     setup: (b) => b.onResolve({ filter: /^\.\/parley\.js$/ }, (a) => (a.kind === "entry-point" ? null : { path: a.path, external: true })),
   }],
 });
-for (const name of ["index.html", "check.html", "listen.html", "favicon.svg"]) await copyFile(`src/${name}`, `dist/${name}`);
+for (const name of ["index.html", "check.html", "console.html", "listen.html", "favicon.svg"]) await copyFile(`src/${name}`, `dist/${name}`);

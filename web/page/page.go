@@ -4,7 +4,8 @@
 //
 // The page is two ES modules. parley.js is the client: it exports Conversation, which another page can
 // use as it stands. app.js is the page itself and uses the client only. Beside it are check.html, which finds
-// out what works between a browser and the server, and listen.html, to listen to a conversation that goes on.
+// out what works between a browser and the server, listen.html, to listen to a conversation that goes on, and
+// console.html, which shows recorded conversations.
 //
 // A call outlives its path. The client takes no sound for two seconds, or the browser's word, for a lost path;
 // it asks the server whether the session still is, and restarts ICE every three seconds until sound comes again.
