@@ -203,6 +203,12 @@ func (t *Tap[T]) Next() (v T, ok, open bool) {
 	return n.v, ok, !ended
 }
 
+// Poll takes an item and its number (see All) without waiting. It is for a reader that comes by from time to time.
+func (t *Tap[T]) Poll() (n uint64, v T, ok bool) {
+	i, ok, _ := t.take()
+	return i.seq, i.v, ok
+}
+
 // Dropped is how many items this tap has lost.
 func (t *Tap[T]) Dropped() uint64 {
 	t.mu.Lock()

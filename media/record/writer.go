@@ -62,6 +62,8 @@ type Writer struct {
 	manifest []byte
 	made     bool // the folder is there
 
+	intake intake
+
 	mu      sync.Mutex // of what of the queues is of pauses, and of what follows
 	pending []blob
 	waiting int // bytes of pending
@@ -112,12 +114,10 @@ func New(dir string, m Manifest, o Options) (*Writer, error) {
 func (w *Writer) Run(ctx context.Context, now func() time.Duration, t Taps) error {
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- w.keep(stop, now) }()
-	var pumps sync.WaitGroup
-	pumps.Go(func() { w.packets(ctx, Up, t.Up) })
-	pumps.Go(func() { w.packets(ctx, Down, t.Down) })
-	pumps.Go(func() { w.controls(ctx, t.Controls) })
+	w.intake.open(t)
 	w.watch(ctx)
-	pumps.Wait()
+	w.take()
+	w.intake.close()
 	close(stop)
 	late := time.NewTimer(closeTime)
 	defer late.Stop()
@@ -127,47 +127,6 @@ func (w *Writer) Run(ctx context.Context, now func() time.Duration, t Taps) erro
 	case <-late.C:
 		return fmt.Errorf("close recording %s: %w", filepath.Base(w.dir), ErrStalled)
 	}
-}
-
-func (w *Writer) packets(ctx context.Context, k Kind, tap *media.Tap[media.Packet]) {
-	if tap == nil {
-		return
-	}
-	g := gap{of: k}
-	for n, p := range tap.All(ctx) {
-		g.before(w, n, p.At)
-		w.put(&w.media, &Entry{Kind: k, Now: p.At, Seq: n, Packet: p})
-	}
-}
-
-func (w *Writer) controls(ctx context.Context, tap *media.Tap[media.Control]) {
-	if tap == nil {
-		return
-	}
-	g := gap{of: RTCPUp}
-	for n, c := range tap.All(ctx) {
-		g.before(w, n, c.At)
-		k := RTCPDown
-		if c.Up {
-			k = RTCPUp
-		}
-		w.put(&w.media, &Entry{Kind: k, Now: c.At, Seq: n, Raw: c.Raw})
-	}
-}
-
-// gap finds what a tap has lost by the numbers of its items.
-type gap struct {
-	of   Kind
-	any  bool
-	next uint64
-	last time.Duration
-}
-
-func (g *gap) before(w *Writer, n uint64, now time.Duration) {
-	if g.any && n > g.next {
-		w.put(&w.media, &Entry{Kind: Gap, Of: g.of, Now: now, At: g.last, Count: n - g.next, Name: "the recorder did not keep up"})
-	}
-	g.any, g.next, g.last = true, n+1, now
 }
 
 // put takes an entry unless the record is paused, or was when it happened.
@@ -220,6 +179,7 @@ func (w *Writer) ResumePackets(now time.Duration) { w.resume(now, &w.media) }
 func (w *Writer) Resume(now time.Duration) { w.resume(now, &w.media, &w.log) }
 
 func (w *Writer) pause(now time.Duration, reason string, queues ...*queue) {
+	w.take() // what came before
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, q := range queues {
@@ -231,6 +191,7 @@ func (w *Writer) pause(now time.Duration, reason string, queues ...*queue) {
 }
 
 func (w *Writer) resume(now time.Duration, queues ...*queue) {
+	w.take() // what came in the pause
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, q := range queues {
@@ -273,16 +234,20 @@ func (w *Writer) Status() Status {
 	return s
 }
 
-// watch logs when the disk gets into trouble and out of it, until ctx ends.
+// watch takes what comes, and logs when the disk gets into trouble and out of it, until ctx ends.
 func (w *Writer) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(intakePeriod)
 	defer tick.Stop()
 	bad := false
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		w.take()
+		if n%int(time.Second/intakePeriod) != 0 {
+			continue
 		}
 		s := w.Status()
 		switch {
