@@ -71,9 +71,12 @@ func (m *Machine) resume(reason string) {
 	m.path.missed = 0
 }
 
-// weighty tells words that take the floor.
+// weighty tells words that take the floor. What may become a backchannel is not weighed before it is said.
 func (m *Machine) weighty(words string) bool {
 	p := plain(words)
+	if begun[p] && (m.ear.voice || !m.settled()) {
+		return false
+	}
 	if p == "" || backchannels[p] || noises[p] && command(words) == "" || command(words) == "stop" {
 		return false
 	}

@@ -13,6 +13,23 @@ var backchannels = set("ah", "aha", "alright", "all right", "cool", "good", "gre
 // What a recognizer makes of a breath or a cough.
 var noises = set("", "you", "the", "a", "so", "thank you", "thanks", "bye", "hu", "huff", "oof", "ugh", "ahem", "cough", "khm", "o", "i", "pff", "kh", "k", "tsk")
 
+// begun are the beginnings of these, where they have several words.
+var begun = beginnings(backchannels, noises)
+
+func beginnings(sets ...map[string]bool) map[string]bool {
+	m := map[string]bool{}
+	for _, s := range sets {
+		for phrase := range s {
+			for i, r := range phrase {
+				if r == ' ' {
+					m[phrase[:i]] = true
+				}
+			}
+		}
+	}
+	return m
+}
+
 var stops = set("stop", "stop it", "stop please", "please stop", "stop talking", "be quiet", "quiet", "shut up", "silence", "enough", "that's enough",
 	"hold on", "wait", "wait a second", "wait a minute", "one moment", "hang on", "stop stop", "okay stop", "no stop", "pause")
 
