@@ -150,13 +150,14 @@ func (c *core) release(r *answer) {
 
 // interrupt gives up what is spoken and notes at once what was heard of it: the line is held, so that is known before the
 // answer itself has unwound.
-func (c *core) interrupt() {
+func (c *core) interrupt(d turn.Decision) {
 	c.discard(ErrBargeIn)
 	r := c.answers.speaking
 	if r == nil {
 		return
 	}
 	r.interrupted = true
+	c.view.sorry = d.Reason == turn.NoAnswer && r.fixed == ""
 	sent := c.do(act{kind: cut, reply: r.n, why: ErrBargeIn})
 	if !r.began {
 		sent = 0

@@ -32,6 +32,7 @@ type view struct {
 	partial   string
 	leaving   int  // the turn after whose answer the conversation ends
 	finishing bool // the end-of-turn model has been asked
+	sorry     bool // no answer came: that is to be said
 }
 
 // act is one thing to be done. Which fields count depends on kind.
@@ -127,6 +128,10 @@ func (c *core) step(in turn.Input) {
 		c.act(d)
 	}
 	c.show(c.answers.state())
+	if c.view.sorry {
+		c.view.sorry = false
+		c.step(turn.Input{Kind: turn.Said, Text: c.profile.Sorry})
+	}
 	c.cause = before
 }
 
@@ -165,7 +170,7 @@ func (c *core) act(d turn.Decision) {
 		c.caption("", true)
 		c.do(act{kind: resume, back: d.Back})
 	case turn.Interrupt:
-		c.interrupt()
+		c.interrupt(d)
 	case turn.Flush:
 		c.do(act{kind: flush})
 		c.finish(d.Turn)

@@ -300,6 +300,31 @@ end: the caller's audio ended`)
 	})
 }
 
+// A model that never answers is given up, and the caller is told so instead of being left in silence.
+func TestNoAnswerIsExcused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall([]string{"What is the time?"}, at(30), span{at(1), at(2.5)})
+		c.Model = llm.ModelFunc(func(ctx context.Context, _ llm.Request) iter.Seq2[llm.Delta, error] {
+			return func(yield func(llm.Delta, error) bool) {
+				<-ctx.Done()
+				yield(llm.Delta{}, context.Cause(ctx))
+			}
+		})
+		c.run(t)
+		c.expect(t, `
+listening
+caller #1: What is the time?
+thinking
+listening
+thinking
+agent #1:  | cut
+speaking
+agent #2: Sorry, something went wrong. Please say that again.
+listening
+end: the caller's audio ended`)
+	})
+}
+
 // The network is gone for eight seconds: the agent holds, says again what was sent into the void, and neither asks
 // whether anybody is there nor takes the outage for the end of a turn. The log repeats, and time goes on in it.
 func TestPathLostAndBack(t *testing.T) {

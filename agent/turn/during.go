@@ -21,7 +21,7 @@ func (m *Machine) during() {
 		return
 	}
 	if m.agent.doing == answering && !m.agent.held && m.due(m.agent.since+m.c.Silence.Answer) {
-		m.interrupt("no answer came")
+		m.interrupt(NoAnswer)
 		return
 	}
 	if m.ear.spoke {

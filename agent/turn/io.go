@@ -65,6 +65,9 @@ const (
 	GiveUp    DecisionKind = "give-up"   // say goodbye and end
 )
 
+// NoAnswer is the reason of an Interrupt of an answer that did not begin to sound in time.
+const NoAnswer = "no answer came"
+
 // Written is the reason of a Commit of what was typed or pressed.
 const Written = "typed"
 
