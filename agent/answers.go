@@ -74,8 +74,12 @@ func (a *answers) find(n int) *answer {
 func (a *answers) end(n int) *answer {
 	r := a.find(n)
 	a.all = slices.DeleteFunc(a.all, func(o *answer) bool { return o == r })
-	if r != nil && a.speaking == r {
+	switch {
+	case r == nil:
+	case a.speaking == r:
 		a.speaking = nil
+	case a.prepared == r: // the call is over
+		a.prepared = nil
 	}
 	return r
 }

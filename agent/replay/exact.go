@@ -2,20 +2,22 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"time"
 
 	"parley/agent"
 	"parley/media/record"
 )
 
-// ErrOld says that a log does not hold all inputs: the build that wrote it did not keep them.
-var ErrOld = errors.New("the log does not begin with the conversation's beginning: it is damaged, or its build kept decisions only")
+// errOld says that a log does not hold all inputs: the build that wrote it did not keep them.
+var errOld = errors.New("the log does not begin with the conversation's beginning: it is damaged, or its build kept decisions only")
 
 // Report is what came of running a log again.
 type Report struct {
@@ -47,13 +49,19 @@ func Exact(b *record.Bundle) (Report, error) {
 	var r Report
 	log := c.Events
 	if len(c.Holes) > 0 {
-		r.Stopped = &c.Holes[0]
-		log = upTo(log, r.Stopped.From)
+		first := slices.MinFunc(c.Holes, func(a, b Hole) int { return cmp.Compare(a.From, b.From) })
+		r.Stopped = &first
+		log = upTo(log, first.From)
 	}
 	if len(log) == 0 || log[0].Took == nil || log[0].Took.Kind != agent.Begun {
-		return r, errors.Join(fmt.Errorf("replay %s: %w", b.ID, ErrOld), err)
+		return r, errors.Join(fmt.Errorf("replay %s: %w", b.ID, errOld), err)
 	}
 	r.run(c.Profile, log)
+	if d := r.Difference; d != nil && d.Is != nil && r.Events == len(log) && b.State() != record.Closed { // what is missing was not written
+		last := log[len(log)-1].At
+		r = Report{Stopped: &Hole{Span{last, c.Length}, "the record ends in the midst of what came of an input", true}}
+		r.run(c.Profile, upTo(log, last))
+	}
 	return r, nil
 }
 
@@ -64,6 +72,12 @@ func upTo(log []agent.Event, at time.Duration) []agent.Event {
 		n--
 	}
 	return log[:n]
+}
+
+// Again is Exact for events that are at hand, all of a conversation's.
+func Again(p agent.Profile, log []agent.Event) (r Report) {
+	r.run(p, log)
+	return r
 }
 
 func (r *Report) run(p agent.Profile, log []agent.Event) {

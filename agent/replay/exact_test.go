@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +132,12 @@ func TestExact(t *testing.T) {
 // rewritten is a copy of a bundle whose configuration and log lines went through change.
 func rewritten(t testing.TB, path string, config func(*agent.Profile), change func(e *agent.Event) bool) *record.Bundle {
 	t.Helper()
+	return open(t, rewrite(t, path, config, change))
+}
+
+// rewrite writes such a copy.
+func rewrite(t testing.TB, path string, config func(*agent.Profile), change func(e *agent.Event) bool) string {
+	t.Helper()
 	b := open(t, path)
 	m := b.Manifest
 	var p agent.Profile
@@ -166,7 +171,7 @@ func rewritten(t testing.TB, path string, config func(*agent.Profile), change fu
 	if err := w.Run(ctx, func() time.Duration { return c.Length }, record.Taps{}); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, filepath.Join(dir, filepath.Base(path)))
+	return filepath.Join(dir, filepath.Base(path))
 }
 
 // What is not as it was is found at its first place, with what led to it.
@@ -214,7 +219,7 @@ func TestDifferences(t *testing.T) {
 func TestHoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := recorded(t)
-		if _, err := replay.Exact(rewritten(t, path, nil, func(e *agent.Event) bool { return e.Seq > 1 })); !errors.Is(err, replay.ErrOld) {
+		if _, err := replay.Exact(rewritten(t, path, nil, func(e *agent.Event) bool { return e.Seq > 1 })); err == nil || !strings.Contains(err.Error(), "does not begin with the conversation's beginning") {
 			t.Errorf("a log without its beginning: %v", err)
 		}
 		r, err := replay.Exact(rewritten(t, path, nil, func(e *agent.Event) bool { return e.At < 9*time.Second || e.At > 10*time.Second }))
@@ -234,6 +239,36 @@ func TestHoles(t *testing.T) {
 		if err != nil || r.Stopped == nil || r.Difference != nil || r.Length < time.Second || r.Length > 20*time.Second {
 			t.Errorf("a damaged log: %+v, %v", r, err)
 		}
+	})
+}
+
+// Of a record that was cut off between an input and what came of it, that input is left out.
+func TestCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := rewrite(t, recorded(t), nil, func(e *agent.Event) bool { return e.Kind != agent.End })
+		b := open(t, path)
+		if r, err := replay.Exact(b); err != nil || r.Difference == nil || r.Stopped != nil {
+			t.Errorf("a whole record that lacks its end: %+v, %v", r, err)
+		}
+		log := filepath.Join(path, "log")
+		whole, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := len(whole) - 1; n > len(whole)-1000; n-- {
+			if err := os.WriteFile(log, whole[:n], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := replay.Read(b); err != nil || len(c.Holes) > 0 {
+				continue // within a chunk
+			}
+			r, err := replay.Exact(b)
+			if err != nil || r.Difference != nil || r.Stopped == nil || !r.Stopped.Lost || r.Events < 100 || r.Hash == "" {
+				t.Errorf("cut after %d of %d bytes, %s: %+v, %v", n, len(whole), b.State(), r, err)
+			}
+			return
+		}
+		t.Error("no end of a chunk was found")
 	})
 }
 

@@ -139,13 +139,22 @@ func (r *reader) finish() {
 	r.close(&r.paused)
 }
 
-// errLine is a line of the log that is not one of an agent.
-var errLine = errors.New("it is no event of a conversation")
+// What a line of the log may be that is not one of an agent.
+var (
+	errLine = errors.New("it is no event of a conversation")
+	errLong = fmt.Errorf("it is longer than the %d bytes of any line", lineMost)
+)
+
+// lineMost is the longest line that is read, in bytes: none is written that is longer.
+const lineMost = 1 << 20
 
 // event is a line of the log. One of a kind that is not known is kept as it is.
 func event(e record.Entry) (agent.Event, error) {
 	var v agent.Event
-	err := json.Unmarshal(e.Raw, &v)
+	err := errLong
+	if len(e.Raw) <= lineMost {
+		err = json.Unmarshal(e.Raw, &v)
+	}
 	if err == nil && (v.Kind == "" || hollow(v)) {
 		err = errLine
 	}

@@ -109,6 +109,8 @@ var stories = []struct {
 		voice: []replay.Span{{From: at(1), To: at(1.3)}, {From: at(4), To: at(5)}, {From: at(8), To: at(9)}}}},
 	{"the record was paused", story{length: at(12), Profile: quiet, pause: replay.Span{From: at(5), To: at(9)}, lines: []string{"One moment ago?", "My number is nine."},
 		voice: []replay.Span{{From: at(1), To: at(2)}, {From: at(6), To: at(7)}}}},
+	{"the record was paused in the middle of an answer", story{length: at(12), Profile: agent.Profile{Greeting: strings.Repeat("I can talk for a long time. ", 3)},
+		pause: replay.Span{From: at(2), To: at(11)}}},
 }
 
 // What becomes of the stories stands in testdata/read.txt.

@@ -49,8 +49,8 @@ func (r *Rescored) compare(at time.Duration, was, is float32) {
 }
 
 // Rescore decodes the caller's packets again, as they were taken, and has the models score the sound again: d the voice, f, which
-// may be nil, the ends of turns. The logged scores decide in [Exact]; these are compared with them. What comes after a pause or a
-// gap of the packets is not compared.
+// may be nil, the ends of turns. The logged scores decide in [Exact]; these are compared with them. What comes after a pause, a
+// gap or damage of the packets is not compared.
 func Rescore(b *record.Bundle, d vad.Detector, f vad.Finisher) ([]Rescored, error) {
 	c, err := Read(b)
 	if c == nil {
@@ -70,7 +70,7 @@ func Rescore(b *record.Bundle, d vad.Detector, f vad.Finisher) ([]Rescored, erro
 	}
 	voice := Rescored{Name: "voice"}
 	e := examiner{finisher: f, questions: questions(c.Events), Rescored: Rescored{Name: "finished"}}
-	logged := logged(b)
+	logged := scored(b)
 	var until time.Duration // of what was logged
 	for at := range logged {
 		until = max(until, at)
@@ -105,8 +105,8 @@ func Rescore(b *record.Bundle, d vad.Detector, f vad.Finisher) ([]Rescored, erro
 	return []Rescored{voice, e.Rescored}, nil
 }
 
-// logged is the detector's scores by their place.
-func logged(b *record.Bundle) map[time.Duration]float32 {
+// scored are the logged scores of the detector by their place.
+func scored(b *record.Bundle) map[time.Duration]float32 {
 	all := map[time.Duration]float32{}
 	for e := range b.Log() { // what cannot be read is missing
 		if e.Kind == record.Score && e.Name == "voice" {
@@ -118,7 +118,7 @@ func logged(b *record.Bundle) map[time.Duration]float32 {
 
 // arrivals are what the line was given: packets, and the moments at which it waited no longer.
 type arrivals struct {
-	packets []media.Packet // a tick has no payload and no SSRC
+	packets []media.Packet // of a tick its At only
 	tick    []bool
 	until   time.Duration
 }
@@ -129,15 +129,16 @@ func uplink(b *record.Bundle) (*arrivals, error) {
 		tick   bool
 	}
 	var all []item
-	a := arrivals{until: b.Duration()}
+	a, now := arrivals{until: b.Duration()}, time.Duration(0)
 	for e, err := range b.Packets() {
 		if err != nil {
-			var d *record.Damage
-			if errors.As(err, &d) {
-				break
+			if d := (*record.Damage)(nil); !errors.As(err, &d) {
+				return nil, err
 			}
-			return nil, err
+			a.until = min(a.until, now) // what follows it is not the same sound
+			break
 		}
+		now = e.Now
 		switch {
 		case e.Kind == record.Up:
 			all = append(all, item{packet: e.Packet})
@@ -196,7 +197,7 @@ type examiner struct {
 	Rescored
 }
 
-// longestTurn is what of a turn the model hears.
+// longestTurn is what of a turn the model hears, as package agent has it.
 const longestTurn = 8 * time.Second
 
 func (e *examiner) hear(f media.Frame) error {

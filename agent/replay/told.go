@@ -56,16 +56,18 @@ type listener struct {
 	turns    []Turn
 	speaking time.Duration // since when the agent says it speaks; 0: it does not
 	talks    int           // the turn whose answer that is, counted from 1 in turns; 0: it is not told yet
+	most     int           // the greatest number of a turn so far
 }
 
 // turn is that of a number, a new one if nothing was told of it yet.
 func (l *listener) turn(n int, at time.Duration) int {
-	i := slices.IndexFunc(l.turns, func(t Turn) bool { return t.N == n })
-	if i < 0 {
-		l.turns = append(l.turns, Turn{N: n, Committed: at})
-		i = len(l.turns) - 1
+	for i := len(l.turns) - 1; i >= 0 && n <= l.most; i-- {
+		if l.turns[i].N == n {
+			return i
+		}
 	}
-	return i
+	l.turns, l.most = append(l.turns, Turn{N: n, Committed: at}), max(l.most, n)
+	return len(l.turns) - 1
 }
 
 func (l *listener) take(e agent.Event) {
@@ -73,7 +75,11 @@ func (l *listener) take(e agent.Event) {
 	case agent.State:
 		l.state(e)
 	case agent.User:
-		if i := l.turn(e.Turn, e.At); e.Final {
+		switch i := l.turn(e.Turn, e.At); {
+		case !e.Final:
+		case e.Text == "" && l.turns[i].User != "" && i < len(l.turns)-1:
+			l.unite(i)
+		default:
 			l.turns[i].User, l.turns[i].Committed = e.Text, e.At
 		}
 	case agent.Answer:
@@ -96,6 +102,19 @@ func (l *listener) take(e agent.Event) {
 			i = l.turn(0, e.At)
 		}
 		l.turns[i].Troubles = append(l.turns[i].Troubles, Trouble{e.At, e.Code, e.Text})
+	}
+}
+
+// unite takes a turn away whose words are now the newest one's: nobody heard its answer.
+func (l *listener) unite(i int) {
+	newest := &l.turns[len(l.turns)-1]
+	newest.Troubles = append(l.turns[i].Troubles, newest.Troubles...)
+	l.turns = slices.Delete(l.turns, i, i+1)
+	switch {
+	case l.talks == i+1:
+		l.talks = 0
+	case l.talks > i+1:
+		l.talks--
 	}
 }
 

@@ -85,6 +85,11 @@ func TestTold(t *testing.T) {
 #1 "" at 100ms, voice [], spoken [200ms-1s] (800ms), "Hello.", 0 holds, asides []
 #2 "What is it?" at 4s, voice [2s-3.4s], spoken [5s-6s] (1s), "It is", interrupt [6s-6.3s], asides []
 #3 "No!" at 8s, voice [6s-7s], spoken [9s-20s] (11s), "Sorry.", 0 holds, asides [12s-13s], Oh.`},
+		{"a turn that was taken too early is united with the next", []agent.Event{
+			user(4*s, 1, "I have", true), said(5*s, 1, "", true, true), {At: 5 * s, Kind: agent.Trouble, Text: "Oh."}, user(7*s, 2, "a", false), user(7*s, 1, "", true),
+			user(8*s, 2, "I have a question.", true), state(9*s, "speaking"), said(9500*time.Millisecond, 2, "Yes?", true, false), state(10*s, "listening"),
+		}, `
+#2 "I have a question." at 8s, voice [2s-3.4s 6s-7s], spoken [0s-0s] (0s), "Yes?", 0 holds, asides [12s-13s], Oh.`},
 		{"typed before anything was said, and never answered", []agent.Event{
 			{At: s, Kind: agent.Trouble, Code: "stt", Text: "Oh."}, user(1500*time.Millisecond, 1, "hello", true),
 		}, `

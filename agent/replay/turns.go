@@ -12,11 +12,11 @@ import (
 
 // turns makes turns of a conversation's events. Taped is what its recognizer answered, if that was kept.
 func turns(c *Conversation, taped []result) []Turn {
-	d := digest{ear: newEar(c.Profile.Turn.Voice), byN: map[int]*draft{}, voiced: map[int]sound{}, asked: map[int]int{}, answers: map[int]int{}}
+	d := digest{ear: newEar(c.Profile.Turn.WithDefaults().Voice), byN: map[int]*draft{}, voiced: map[int]sound{}, asked: map[int]int{}, answers: map[int]int{}}
 	for i := range c.Events {
 		d.take(&c.Events[i])
 	}
-	return d.finish(c.Length, taped)
+	return d.finish(c, taped)
 }
 
 // digest follows a conversation.
@@ -42,7 +42,8 @@ type draft struct {
 	Turn
 	playback
 	holding bool
-	parts   []result // that its words are of
+	last    time.Duration // when something was told of its sound
+	parts   []result      // that its words are of
 }
 
 // latest is the newest turn; before the first one that stands for it.
@@ -114,6 +115,7 @@ func (d *digest) took(now time.Duration, t *agent.Taken) {
 	if of == nil {
 		return
 	}
+	of.last = now
 	switch t.Kind {
 	case agent.Heard:
 		of.heard(now, t.Long)
@@ -132,6 +134,7 @@ func (d *digest) step(now time.Duration, e *turn.Entry) {
 	case turn.Began:
 		if t := d.byN[e.In.Turn]; t != nil {
 			t.begin(now)
+			t.last = now
 		}
 	case turn.Ended:
 		if t := d.byN[e.In.Turn]; t != nil {
@@ -150,14 +153,20 @@ func (d *digest) voice(s Span) {
 	}
 }
 
+// mostResults of the recognizer are held for the turn to come: more are of no speech.
+const mostResults = 1000
+
 // result notes what the recognizer heard. The same start replaces.
 func (d *digest) result(r result) {
 	i := slices.IndexFunc(d.results, func(o result) bool { return o.From == r.From })
-	if i < 0 {
+	switch {
+	case i >= 0:
+		d.results[i] = r
+	case len(d.results) < mostResults:
 		d.results = append(d.results, r)
-		return
+	default:
+		d.results = append(d.results[1:], r)
 	}
-	d.results[i] = r
 }
 
 func (d *digest) decided(now time.Duration, in turn.Input, dec turn.Decision) {
@@ -173,6 +182,7 @@ func (d *digest) decided(now time.Duration, in turn.Input, dec turn.Decision) {
 	if t == nil {
 		return
 	}
+	t.last = now
 	switch dec.Kind {
 	case turn.Hold:
 		t.hold(now)
@@ -257,15 +267,11 @@ func (d *digest) claim(t *draft, written bool) {
 
 // within reports that the words of part stand in all, one after the other.
 func within(all, part []string) bool {
-	for i := 0; i+len(part) <= len(all); i++ {
-		if slices.Equal(all[i:i+len(part)], part) {
-			return true
-		}
-	}
-	return false
+	row := func(words []string) string { return " " + strings.Join(words, " ") + " " } // no word has a space
+	return strings.Contains(row(all), row(part))
 }
 
-func (d *digest) finish(now time.Duration, taped []result) []Turn {
+func (d *digest) finish(c *Conversation, taped []result) []Turn {
 	if s, ok := d.ear.split(); ok {
 		d.voice(s)
 	}
@@ -276,12 +282,24 @@ func (d *digest) finish(now time.Duration, taped []result) []Turn {
 	}
 	var all []Turn
 	for _, t := range d.drafts {
-		t.release(now, "", "")
-		t.end(now, 0)
+		end := dark(c, t.last)
+		t.release(end, "", "")
+		t.end(end, 0)
 		t.Spoken, t.Sent = t.spoken(), t.sent()
 		t.UserWords = t.userWords(words)
 		t.Words = t.agentWords(d.voiced[d.asked[t.N]].words)
 		all = append(all, t.Turn)
 	}
 	return all
+}
+
+// dark is when nothing more is known of what was last told of at a moment: where the log is not kept from then on, or where it ends.
+func dark(c *Conversation, last time.Duration) time.Duration {
+	end := c.Length
+	for _, h := range c.Holes {
+		if h.From >= last {
+			end = min(end, h.From)
+		}
+	}
+	return end
 }

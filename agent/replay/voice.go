@@ -28,17 +28,7 @@ const (
 )
 
 func newEar(c turn.Voice) ear {
-	e := ear{start: c.Start, stop: c.Stop, onset: c.Onset, hop: longestHop}
-	if e.start == 0 {
-		e.start = 0.5
-	}
-	if e.stop == 0 {
-		e.stop = 0.35
-	}
-	if e.onset == 0 {
-		e.onset = 64 * time.Millisecond
-	}
-	return e
+	return ear{start: c.Start, stop: c.Stop, onset: c.Onset, hop: longestHop}
 }
 
 // hear takes an input of the turn machine. done is true when a voice has ended with it: where it was.

@@ -164,6 +164,9 @@ func recovered(path string) error {
 		return err
 	}
 	defer b.Close()
+	for limit := time.Now().Add(5 * time.Second); b.State() == Live && time.Now().Before(limit); {
+		time.Sleep(ms) // a process that is being started, between fork and exec, shares the lock that Recover has just given back
+	}
 	r := b.Verify()
 	if r.State != Rescued {
 		return fmt.Errorf("after recovery it is %s", r.State)

@@ -132,6 +132,8 @@ func (t *track) take(p placed) bool {
 	switch gap := place - t.at; {
 	case !t.begun || p.first:
 		t.fill(gap, NotCaptured)
+	case p.missing > 0 && gap > 0 && t.marks.cover(media.Samples(t.at, t.rate), media.Samples(place, t.rate)): // that is why they are
+		t.fill(gap, [...]Class{NotCaptured, DTX}[boolByte(t.quiet)])
 	case p.missing > 0 && gap >= t.samples(shortly):
 		t.lost(p, gap)
 	case p.pause >= shortly:
@@ -327,6 +329,11 @@ func (m *marks) class(at time.Duration, c Class) Class {
 		return Muted
 	}
 	return c
+}
+
+// cover says whether a part of a stretch is missing.
+func (m *marks) cover(from, to time.Duration) bool {
+	return slices.ContainsFunc(m.missing, func(s stretch) bool { return s.from < to && s.to > from })
 }
 
 func within(list *[]stretch, at time.Duration) bool {

@@ -138,6 +138,11 @@ func TestStories(t *testing.T) {
 			"received 5000 not captured 1000 received 3980"},
 		{"the record paused", without(in, 250, 300), []Entry{{Kind: Pause, Now: 5000 * ms}, {Kind: Resume, Now: 6000 * ms}},
 			"received 5000 not captured 1000 received 3980"},
+		{"the record paused while the sender did", func() []media.Packet {
+			in := slices.Clone(in)
+			in[249].Payload = in[249].Payload[:1]
+			return without(after(in, 350, func(p *media.Packet) { p.Seq -= 95 }), 250, 350)
+		}(), []Entry{{Kind: Pause, Now: 5500 * ms}, {Kind: Resume, Now: 6500 * ms}}, "received 4980 DTX 520 not captured 1000 DTX 500 received 2980"},
 		{"muted", in, []Entry{{Kind: Mute, Now: 5000 * ms, On: true}, {Kind: Mute, Now: 6000 * ms}}, "received 5000 muted 1000 received 3980"},
 		{"muted to the end", in, []Entry{{Kind: Mute, Now: 5000 * ms, On: true}}, "received 5000 muted 4980"},
 		{"it begins late and ends early", in[50:450], nil, "not captured 1000 received 8000 not captured 980"},

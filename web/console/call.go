@@ -152,7 +152,7 @@ func verdict(r replay.Report, err error, took time.Duration) Verdict {
 	case r.Difference != nil:
 		v.Text = difference(*r.Difference)
 	case r.Stopped != nil:
-		v.Text = fmt.Sprintf("The log has a hole from %v to %v (%s): what follows was not run.", r.Stopped.From, r.Stopped.To, r.Stopped.Why)
+		v.Text = fmt.Sprintf("The log has a hole from %.1f s to %.1f s (%s): what follows was not run.", r.Stopped.From.Seconds(), r.Stopped.To.Seconds(), r.Stopped.Why)
 	}
 	v.Ran, v.Equal = true, r.Difference == nil
 	return v

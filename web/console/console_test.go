@@ -276,7 +276,8 @@ func TestExact(t *testing.T) {
 		text   string
 	}{
 		{replay.Report{Events: 9, Length: time.Minute}, nil, Verdict{Ran: true, Equal: true, Events: 9}, ""},
-		{replay.Report{Stopped: &replay.Hole{Why: "the disk was full"}}, nil, Verdict{Ran: true, Equal: true}, "the disk was full"},
+		{replay.Report{Stopped: &replay.Hole{Span: replay.Span{From: 9303179885, To: 47941817770}, Why: "the disk was full"}}, nil, Verdict{Ran: true, Equal: true},
+			"from 9.3 s to 47.9 s (the disk was full)"},
 		{replay.Report{}, errors.New("an old log"), Verdict{}, "an old log"},
 		{replay.Report{Difference: &replay.Difference{Is: &agent.Event{Kind: agent.State, Text: "thinking"}, At: time.Second, Causes: []agent.Event{{Seq: 7, Kind: agent.Step}}}}, nil,
 			Verdict{Ran: true}, "at   1s\nwas  nothing\nis   {\"kind\":\"state\",\"text\":\"thinking\"}\nfrom 0s #7 {\"kind\":\"step\"}"},

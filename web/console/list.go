@@ -207,10 +207,8 @@ func sum(v *replay.Conversation) (f Facts, text string) {
 		}
 		f.Troubles += len(t.Troubles)
 		f.Holds += len(t.Holds)
-		for _, h := range t.Holds {
-			if h.Outcome == "interrupt" {
-				f.Interruptions++
-			}
+		if t.Answer.Interrupted && t.Answer.Heard != "" { // by voice, a typed text or a key
+			f.Interruptions++
 		}
 		if t.Latency != nil {
 			latencies = append(latencies, t.Latency.Sent)

@@ -26,8 +26,8 @@ type Recording struct {
 // Facts are what a list tells of a conversation.
 type Facts struct {
 	Turns         int     `json:"turns"`
-	Interruptions int     `json:"interruptions"`
-	Holds         int     `json:"holds"` // interruptions among them
+	Interruptions int     `json:"interruptions"` // answers that were cut off while they were heard
+	Holds         int     `json:"holds"`         // pauses of the agent
 	Troubles      int     `json:"troubles"`
 	Latency       float64 `json:"latency"` // the median answer's, to its first frame on the line; 0: there was none
 	Excerpt       string  `json:"excerpt"`

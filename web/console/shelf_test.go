@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"parley/agent"
+	"parley/agent/replay"
 	"parley/media/record"
 	"parley/web/console/consoletest"
 )
@@ -114,5 +116,16 @@ func TestSuits(t *testing.T) {
 		if got := c.it.suits(b, c.live); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
+	}
+}
+
+// An answer that was cut off counts as an interruption if something of it was heard, whatever cut it off.
+func TestSum(t *testing.T) {
+	cut := func(heard string, holds ...replay.Hold) replay.Turn {
+		return replay.Turn{User: "Hi", Answer: agent.Said{Heard: heard, Interrupted: true}, Holds: holds}
+	}
+	c := replay.Conversation{Turns: []replay.Turn{cut("Well", replay.Hold{Outcome: "interrupt"}), cut("typed"), cut("", replay.Hold{Outcome: "interrupt"}), {Answer: agent.Said{Heard: "All"}}}}
+	if f, _ := sum(&c); f.Turns != 4 || f.Interruptions != 2 || f.Holds != 2 {
+		t.Errorf("%+v", f)
 	}
 }

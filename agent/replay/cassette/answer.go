@@ -42,7 +42,8 @@ func newAnswer(call *recorded) *answer {
 // Model is the recorded model. Under [Nearest] a request that was not recorded gets the answer to the one with the same last
 // user message (case, white space and punctuation do not count), or else the answer that was given as the same in order. The
 // same request gets the answers that it got, in order, and the last again; where an answer was cut short by its caller and
-// another to the same request was not, that one.
+// another to the same request was not, that one. Where one was cut short before its first word and its caller now waits longer,
+// [Nearest] goes on with another.
 func (c *Cassette) Model(p Policy) llm.Model {
 	m := &playedModel{c: c, policy: p, given: map[string]int{}}
 	return llm.ModelFunc(m.generate)
@@ -68,17 +69,21 @@ func (m *playedModel) generate(ctx context.Context, req llm.Request) iter.Seq2[l
 			yield(llm.Delta{}, miss)
 			return
 		}
-		for _, d := range a.deltas {
-			if err := wait(ctx, d.After); err != nil {
-				yield(llm.Delta{}, err)
-				return
-			}
-			if d, ok := d.delta(); ok && !yield(d, nil) {
-				return
-			}
-		}
-		m.finish(ctx, a, n, yield)
+		m.play(ctx, a, n, yield)
 	}
+}
+
+func (m *playedModel) play(ctx context.Context, a *answer, n int, yield func(llm.Delta, error) bool) {
+	for _, d := range a.deltas {
+		if err := wait(ctx, d.After); err != nil {
+			yield(llm.Delta{}, err)
+			return
+		}
+		if d, ok := d.delta(); ok && !yield(d, nil) {
+			return
+		}
+	}
+	m.finish(ctx, a, n, yield)
 }
 
 // finish ends an answer as the recorded one ended.
@@ -97,12 +102,33 @@ func (m *playedModel) finish(ctx context.Context, a *answer, n int, yield func(l
 		yield(llm.Delta{}, err)
 		return
 	}
-	miss := m.c.miss(Miss{Engine: thinks, Call: n, Asked: a.text(), Why: fmt.Sprintf("answer %d was cut short there by its caller", a.n)})
+	missed := Miss{Engine: thinks, Call: n, Asked: a.text(), Why: fmt.Sprintf("answer %d was cut short there by its caller", a.n)}
 	if m.policy == Strict {
-		yield(llm.Delta{}, miss)
+		yield(llm.Delta{}, m.c.miss(missed))
 		return
 	}
-	yield(llm.Delta{End: llm.Stop}, nil)
+	whole := m.whole(a)
+	if whole == nil {
+		m.c.miss(missed)
+		yield(llm.Delta{End: llm.Stop}, nil)
+		return
+	}
+	missed.Used = fmt.Sprintf("answer %d: %s", whole.n, whole.text())
+	m.c.miss(missed)
+	m.play(ctx, whole, n, yield)
+}
+
+// whole is what stands in for an answer that was cut short before its first word: the next that was not, or the last of those.
+func (m *playedModel) whole(cut *answer) (found *answer) {
+	if cut.text() != "" {
+		return nil
+	}
+	for _, a := range m.c.answers {
+		if !a.end.Cut && a.text() != "" && (found == nil || found.n < cut.n) {
+			found = a
+		}
+	}
+	return found
 }
 
 func (a *answer) text() string {

@@ -256,6 +256,23 @@ func TestCutAnswers(t *testing.T) {
 	})
 }
 
+// TestStandIn: an answer that was cut short before its first word goes on as the next whole one where its caller now waits longer.
+func TestStandIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		model := m.sink(false).Model(chatty())
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+		defer cancel()
+		say(ctx, model, ask("Hi."))
+		say(t.Context(), model, ask("Hi. And now?"))
+		c := m.cassette(t)
+		same(t, "under Nearest", say(t.Context(), c.Model(Nearest), ask("Hi.")), []string{"2.35s Good", "2.38s  morning", "2.41s  to", "2.44s  you.", "2.44s {0 0 4}", "2.44s stop"})
+		if all := c.Misses(); len(all) != 1 || all[0].Used != "answer 2: Good morning to you." || !strings.Contains(all[0].Why, "cut short there by its caller") {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
 func TestVoiceMisses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()

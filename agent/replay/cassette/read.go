@@ -48,11 +48,18 @@ const troubleMost = 20
 type reader struct {
 	c       *Cassette
 	calls   map[string][]*recorded // by engine, in the order of their first lines
+	known   map[stream]*recorded
 	blob    func(string) ([]byte, error)
 	sounds  map[string][]int16 // the blobs that were read
 	trouble []error
 	more    int // errors beyond troubleMost
 	entries int // so far
+}
+
+// stream is a call by its engine and number.
+type stream struct {
+	engine string
+	n      int
 }
 
 // recorded is one call of an engine, as its lines tell of it.
@@ -69,7 +76,7 @@ type timed struct {
 }
 
 func read(log iter.Seq2[record.Entry, error], blob func(string) ([]byte, error)) (*Cassette, error) {
-	r := reader{c: &Cassette{}, calls: map[string][]*recorded{}, blob: blob, sounds: map[string][]int16{}}
+	r := reader{c: &Cassette{}, calls: map[string][]*recorded{}, known: map[stream]*recorded{}, blob: blob, sounds: map[string][]int16{}}
 	for e, err := range log {
 		if err != nil {
 			r.fail(err)
@@ -129,13 +136,12 @@ func (r *reader) line(e record.Entry) {
 	default:
 		return // of a program that has more engines
 	}
-	calls := r.calls[l.Engine]
-	i := slices.IndexFunc(calls, func(c *recorded) bool { return c.n == l.Stream })
-	if i < 0 {
-		i = len(calls)
-		r.calls[l.Engine] = append(calls, &recorded{n: l.Stream})
+	call := r.known[stream{l.Engine, l.Stream}]
+	if call == nil {
+		call = &recorded{n: l.Stream}
+		r.known[stream{l.Engine, l.Stream}] = call
+		r.calls[l.Engine] = append(r.calls[l.Engine], call)
 	}
-	call := r.calls[l.Engine][i]
 	if l.Open != nil && l.Open.V > version {
 		r.fail(fmt.Errorf("tape, line %d at %v: call %d of %s has format %d, and this program knows %d: it is left out",
 			e.Seq, e.Now, l.Stream, l.Engine, l.Open.V, version))

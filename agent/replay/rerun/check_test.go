@@ -267,7 +267,7 @@ func TestTheLogRepeats(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Replace(string(text), `"Greeting": "-"`, `"Greeting": "Hello."`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := repeats(r); len(got) != 1 || got[0].Text != "the record's inputs give another event than is recorded" || got[0].Seq == 0 {
+	if got := repeats(r); len(got) != 1 || !strings.HasPrefix(got[0].Text, "the record's inputs do not give the recorded event") || got[0].Seq == 0 {
 		t.Errorf("found %v", got)
 	}
 	if err := os.WriteFile(filepath.Join(r.Bundle, "log"), nil, 0o600); err != nil {

@@ -1,21 +1,18 @@
 package rerun
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"parley/agent"
 	"parley/agent/replay"
 	"parley/media/record"
 )
 
 // repeats is I8: the inputs of the log give its events again, and those of the record do, as the record has them.
 func repeats(r Result) []Violation {
-	if v := again(r); v != nil {
-		return []Violation{*v}
+	if d := replay.Again(r.Profile, r.Events).Difference; d != nil {
+		return []Violation{differs(d, "the log's inputs do not give this event (%s) again")}
 	}
 	if r.Bundle == "" {
 		return nil
@@ -25,49 +22,18 @@ func repeats(r Result) []Violation {
 	case err != nil:
 		return []Violation{{"I8", 0, 0, fmt.Sprintf("the record cannot be run again: %v", err)}}
 	case d != nil:
-		return []Violation{{"I8", d.At, seq(d), "the record's inputs give another event than is recorded"}}
+		return []Violation{differs(d, "the record's inputs do not give the recorded event (%s) again")}
 	}
 	return nil
 }
 
-// again runs the events' inputs again.
-func again(r Result) *Violation {
-	next := 0
-	for i, out := range agent.Repeat(r.Profile, r.Events) {
-		if i != next {
-			return differs(r.Events, next)
-		}
-		for k := range out {
-			if i+k >= len(r.Events) || !same(out[k], r.Events[i+k]) {
-				return differs(r.Events, min(i+k, len(r.Events)-1))
-			}
-		}
-		next = i + len(out)
+// differs tells of the event that is not as it was, or that was not.
+func differs(d *replay.Difference, text string) Violation {
+	e := d.Was
+	if e == nil {
+		e = d.Is
 	}
-	if next < len(r.Events) {
-		return differs(r.Events, next)
-	}
-	return nil
-}
-
-func same(a, b agent.Event) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && a.Seq == b.Seq && a.At == b.At && bytes.Equal(x, y)
-}
-
-func differs(log []agent.Event, i int) *Violation {
-	e := log[i]
-	return &Violation{"I8", e.At, e.Seq, fmt.Sprintf("the log's inputs do not give this event (%s) again", e.Kind)}
-}
-
-func seq(d *replay.Difference) uint64 {
-	for _, e := range []*agent.Event{d.Was, d.Is} {
-		if e != nil {
-			return e.Seq
-		}
-	}
-	return 0
+	return Violation{"I8", d.At, e.Seq, fmt.Sprintf(text, e.Kind)}
 }
 
 // exact runs a record again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"parley/internal/provider"
 	"parley/llm"
 	"parley/llm/script"
+	"parley/media"
+	"parley/tts"
 )
 
 // barged is a caller who interrupts the greeting, says "mm-hm" into the answer, and asks again.
@@ -178,17 +181,35 @@ func TestAgain(t *testing.T) {
 
 // Outside of a bubble a conversation takes its time, and ends with its context.
 func TestRealTime(t *testing.T) {
-	ctx, stop := context.WithTimeout(t.Context(), 700*ms)
-	defer stop()
+	ctx, stop := context.WithCancelCause(t.Context())
+	enough := errors.New("the test has seen enough")
 	s := asked(t)
 	s.Dir, s.Profile.Greeting = t.TempDir(), "Hello there."
 	s.Engines.Model = script.New(script.Options{})
+	var speaking atomic.Bool // there is something to be sent
+	voice, beats := s.Engines.Voice, 0
+	s.Engines.Voice = tts.VoiceFunc(func(ctx context.Context, text media.Source[string]) iter.Seq2[tts.Audio, error] {
+		return func(yield func(tts.Audio, error) bool) {
+			voice.Speak(ctx, text)(func(a tts.Audio, err error) bool {
+				speaking.Store(true)
+				return yield(a, err)
+			})
+		}
+	})
+	s.Beat = func() {
+		if speaking.Load() {
+			beats++
+		}
+		if beats == 30 {
+			stop(enough)
+		}
+	}
 	r, err := s.Run(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	holds(t, r)
-	if !errors.Is(r.End, context.DeadlineExceeded) || r.Length < 500*ms || len(r.Sent) < 10 {
+	if !errors.Is(r.End, enough) || r.Length < 500*ms || len(r.Sent) < 10 {
 		t.Errorf("ended after %v for %v with %d packets sent", r.Length, r.End, len(r.Sent))
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"os"
 	"time"
 
+	"parley/cmd/parley/verdict"
 	"parley/internal/corpus"
 	"parley/media/rtc"
 )
@@ -43,28 +44,14 @@ const (
 	lengthMost  = time.Hour
 )
 
-// verdict is an error with an exit code: 1 says that the ruler is off, 2 that it could not be found out.
-type verdict struct {
-	error
-	code int
-}
-
-// ExitCode is what the process ends with.
-func (v verdict) ExitCode() int { return v.code }
-
-func (v verdict) Unwrap() error { return v.error }
-
-// ErrUnproven says that the ruler is off by more than it may be.
-var ErrUnproven = errors.New("the ruler is not proven: see the lines marked NOT")
-
-// Run makes the calls and prints what was measured. It fails with ErrUnproven if something is off.
+// Run makes the calls and prints what was measured. Its error is a [verdict.Verdict], also if something is off.
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	r, err := c.measure(ctx, corpus.Load)
 	switch {
 	case ctx.Err() != nil:
-		return verdict{fmt.Errorf("calibrate: broken off: %v", context.Cause(ctx)), 2} // not as the end of a program that was asked to stop
+		return verdict.Unknown(fmt.Errorf("calibrate: broken off: %w", context.Cause(ctx)))
 	case err != nil:
-		return verdict{fmt.Errorf("calibrate: %w", err), 2}
+		return verdict.Unknown(fmt.Errorf("calibrate: %w", err))
 	}
 	if c.JSON {
 		e := json.NewEncoder(out)
@@ -73,10 +60,13 @@ func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	} else {
 		err = r.print(out)
 	}
-	if err == nil && !r.Proven {
-		err = verdict{ErrUnproven, 1}
+	switch {
+	case err != nil:
+		return verdict.Unknown(fmt.Errorf("write figures: %w", err))
+	case !r.Proven:
+		return verdict.Bad("the ruler is not proven: see the lines marked NOT")
 	}
-	return err
+	return nil
 }
 
 // measure makes all calls and measures them.

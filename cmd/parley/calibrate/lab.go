@@ -30,11 +30,32 @@ type lab struct {
 type taped struct {
 	bundle        string
 	agent, caller *side
+	repeated      int // times it had been made in vain before
 }
 
-// tape makes a call, records it as a server does, has both sides speak, and hangs up.
+// triesMost is how often a call is made during which the computer was too busy.
+const triesMost = 3
+
+// tape makes a call, and makes it again if the computer was too busy for it: what was recorded then tells of the computer.
 func (l lab) tape(ctx context.Context, name string, agent, caller *side) (t taped, err error) {
-	id := l.stamp + "-" + name
+	for n := range triesMost {
+		id := fmt.Sprintf("%s-%s", l.stamp, name)
+		if n > 0 {
+			id = fmt.Sprintf("%s-again-%d", id, n)
+		}
+		t, err = l.once(ctx, id, agent.fresh(), caller.fresh())
+		if t.repeated = n; !errors.Is(err, errBusy) {
+			break
+		}
+	}
+	if err != nil {
+		return t, fmt.Errorf("call %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// once makes a call, records it as a server does, has both sides speak, and hangs up.
+func (l lab) once(ctx context.Context, id string, agent, caller *side) (t taped, err error) {
 	out, offer, err := l.endpoint.Offer(ctx)
 	if err != nil {
 		return t, err
@@ -78,10 +99,10 @@ func (l lab) tape(ctx context.Context, name string, agent, caller *side) (t tape
 	stop()
 	writer.Wait()
 	if err = errors.Join(err, broken); err != nil {
-		return t, fmt.Errorf("call %s: %w", name, err)
+		return t, err
 	}
 	folder, err := record.Folder(id)
-	return taped{filepath.Join(l.dir, folder), agent, caller}, err
+	return taped{bundle: filepath.Join(l.dir, folder), agent: agent, caller: caller}, err
 }
 
 // talk waits for the connection and has both sides speak at the same time.
@@ -119,7 +140,7 @@ func (l lab) call(ctx context.Context, n int, seed uint64, length time.Duration,
 		return c, err
 	}
 	defer b.Close()
-	c = call{Length: b.Duration().Seconds()}
+	c = call{Length: b.Duration().Seconds(), Repeated: t.repeated}
 	if c.Down, err = l.direction(b, record.Down, t.agent); err == nil {
 		c.Up, err = l.direction(b, record.Up, t.caller)
 	}
@@ -138,7 +159,7 @@ func (l lab) loss(ctx context.Context) (m loss, err error) {
 		return m, err
 	}
 	defer b.Close()
-	m = loss{Sent: media.Samples(len(caller.script[0].pcm), rate).Seconds(), NotSent: media.Samples((lostTo-lostFrom)*frame, rate).Seconds()}
+	m = loss{Sent: media.Samples(len(caller.script[0].pcm), rate).Seconds(), NotSent: media.Samples((lostTo-lostFrom)*frame, rate).Seconds(), Repeated: t.repeated}
 	pcm, classes, err := track(b, record.Up)
 	if err != nil {
 		return m, err
@@ -146,7 +167,7 @@ func (l lab) loss(ctx context.Context) (m loss, err error) {
 	m.Kept = (classes.Sum() - classes[record.NotCaptured]).Seconds()
 	m.Concealed = classes[record.Concealed].Seconds()
 	var at [2]float64
-	place := caller.places()
+	place := t.caller.places()
 	for i, sample := range lossChirps {
 		near := place(0, sample).Seconds() * rate
 		ok := false

@@ -14,9 +14,10 @@ const search = rate / 5
 
 // call is what was measured of one call.
 type call struct {
-	Length float64   `json:"lengthS"`
-	Down   direction `json:"down"`
-	Up     direction `json:"up"`
+	Length   float64   `json:"lengthS"`
+	Down     direction `json:"down"`
+	Up       direction `json:"up"`
+	Repeated int       `json:"repeated,omitempty"` // times it was made in vain before: the computer was too busy
 }
 
 // direction is what was measured of one direction of a call. Errors are in milliseconds; positive is later in the track than
@@ -120,4 +121,5 @@ type loss struct {
 	ApartSent float64 `json:"chirpsApartSentS"`
 	Apart     float64 `json:"chirpsApartS"`
 	Lost      bool    `json:"chirpNotFound"`
+	Repeated  int     `json:"repeated,omitempty"`
 }

@@ -107,6 +107,13 @@ func farthest(a, b []time.Duration) (ms float64) {
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "parley calibrate: %d calls of %.0f s over loopback, seed %d; edges by %s\n", len(r.Calls), r.Length, r.Seed, r.Ruler)
 	fmt.Fprintf(out, "taken off: the lateness of the pacer's ticks, and the codec's delay of %.2f ms; nothing else\n\n", r.CodecDelay)
+	repeated := r.Loss.Repeated
+	for _, c := range r.Calls {
+		repeated += c.Repeated
+	}
+	if repeated > 0 {
+		fmt.Fprintf(out, "made again %d times, because the computer was too busy for a call\n\n", repeated)
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\toff by\tmay be\t\t")
 	for _, c := range r.Checks {

@@ -37,6 +37,9 @@ type packet struct {
 	lost  bool
 }
 
+// fresh is a side that has said nothing of it yet.
+func (s *side) fresh() *side { return &side{script: s.script, bare: s.bare} }
+
 // speak says the script and waits for its end.
 func (s *side) speak(ctx context.Context) error {
 	down, err := line.NewDown(line.DownOptions{Rate: rate, Codec: s.call.Audio().Codec, Send: s.send})

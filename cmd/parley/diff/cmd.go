@@ -13,6 +13,7 @@ import (
 
 	"parley/agent/replay"
 	"parley/cmd/parley/rec"
+	"parley/cmd/parley/verdict"
 )
 
 // Cmd is the verb.
@@ -30,36 +31,18 @@ type Cmd struct {
 	Concealed float64       `env:"-" default:"1" help:"Percent of a direction's sound that may be concealed more."`
 }
 
-// verdict is an error with the exit code that goes with it.
-type verdict struct {
-	error
-	code int
-}
-
-// What the verb ends with, beside 0.
-const (
-	differs = 1
-	failed  = 2 // it could not be found out
-)
-
-// ExitCode is what the process ends with.
-func (v verdict) ExitCode() int { return v.code }
-
-// Unwrap is the cause.
-func (v verdict) Unwrap() error { return v.error }
-
-// Run writes the comparison to out. Its error says that the two differ, or why that could not be found out: see ExitCode.
+// Run writes the comparison to out. Its error says that the two differ, or why that could not be found out: it is a [verdict.Verdict].
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	p, err := c.policy()
 	if err != nil {
-		return verdict{err, failed}
+		return verdict.Unknown(err)
 	}
 	var both [2]*replay.Conversation
 	var notes []string
 	for i, name := range []string{c.A, c.B} {
 		talk, bad, err := c.read(ctx, name)
 		if err != nil {
-			return verdict{fmt.Errorf("compare recordings: %w", err), failed}
+			return verdict.Unknown(fmt.Errorf("compare recordings: %w", err))
 		}
 		if both[i] = talk; bad != nil {
 			notes = append(notes, fmt.Sprintf("%c: %v", 'A'+i, bad))
@@ -68,24 +51,24 @@ func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	got := replay.Compare(both[0], both[1], p)
 	w := bufio.NewWriter(out)
 	if c.JSON {
-		err = json.NewEncoder(w).Encode(verdictOf{got.Equal(), got})
+		err = json.NewEncoder(w).Encode(answered{got.Equal(), got})
 	} else {
 		write(w, &got, notes)
 	}
 	if err = errors.Join(err, w.Flush()); err != nil {
-		return verdict{fmt.Errorf("write comparison: %w", err), failed}
+		return verdict.Unknown(fmt.Errorf("write comparison: %w", err))
 	}
 	switch sure := slices.ContainsFunc(got.Divergences, func(d replay.Divergence) bool { return !d.Torn }); {
 	case sure:
-		return verdict{fmt.Errorf("%s and %s differ: %s", got.A.ID, got.B.ID, count(len(got.Divergences), "difference")), differs}
+		return verdict.Bad("%s and %s differ: %s", got.A.ID, got.B.ID, count(len(got.Divergences), "difference"))
 	case !got.Whole():
-		return verdict{fmt.Errorf("%s and %s are equal as far as it can be told: a log is not whole", got.A.ID, got.B.ID), failed}
+		return verdict.Unknown(fmt.Errorf("%s and %s are equal as far as it can be told: a log is not whole", got.A.ID, got.B.ID))
 	}
 	return nil
 }
 
-// verdictOf is the comparison as --json has it.
-type verdictOf struct {
+// answered is the comparison as --json has it.
+type answered struct {
 	Equal bool `json:"equal"`
 	replay.Comparison
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"parley/media/record"
 )
@@ -31,10 +30,10 @@ type Where struct {
 }
 
 // path is the folder of the recording.
-func (w Where) path() (string, error) { return find(w.Dir, w.Bundle) }
+func (w Where) path() (string, error) { return Find(w.Dir, w.Bundle) }
 
-// find is the folder of a recording that is named by its path or its id.
-func find(dir, name string) (string, error) {
+// Find is the folder of the recording that is named by its folder, or by its id if it lies in dir. All verbs name recordings so.
+func Find(dir, name string) (string, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return filepath.Clean(name), nil
 	}
@@ -52,28 +51,21 @@ func find(dir, name string) (string, error) {
 // open opens the recording; close it.
 func (w Where) open() (*record.Bundle, error) { return Open(w.Dir, w.Bundle) }
 
-// Open opens the recording that is named by its folder, or by its id if it lies in dir; close it. All verbs name
-// recordings so.
+// Open opens the recording that Find finds; close it. Its ID is one, whatever a manifest says.
 func Open(dir, name string) (*record.Bundle, error) {
-	path, err := find(dir, name)
+	path, err := Find(dir, name)
 	if err != nil {
 		return nil, err
 	}
-	return record.Open(path)
-}
-
-// clock is a duration as people read it on a player: 1:02:03.4.
-func clock(d time.Duration) string {
-	d = d.Round(100 * time.Millisecond)
-	h, m, s := d/time.Hour, d/time.Minute%60, (d % time.Minute).Seconds()
-	if h > 0 {
-		return fmt.Sprintf("%d:%02d:%04.1f", h, m, s)
+	b, err := record.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("%d:%04.1f", m, s)
+	if _, bad := record.Folder(b.ID); bad != nil { // Verify tells of it; files are named after it and terminals show it
+		b.ID = "unnamed"
+	}
+	return b, nil
 }
-
-// megabytes is a size as people read it.
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // errProblems is what a recording that is not as it should be gives: the exit code says so too.
 var errProblems = errors.New("not all is well")

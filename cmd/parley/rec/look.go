@@ -74,9 +74,9 @@ func tell(out io.Writer, b *record.Bundle, r record.Report) error {
 	fmt.Fprintf(w, "id\t%s\n", r.ID)
 	fmt.Fprintf(w, "state\t%s\n", r.State)
 	fmt.Fprintf(w, "started\t%s\n", r.Start.Local().Format(time.DateTime))
-	fmt.Fprintf(w, "length\t%s\n", clock(r.Duration))
+	fmt.Fprintf(w, "length\t%s\n", Clock(r.Duration))
 	fmt.Fprintf(w, "codec\t%s\n", codec)
-	fmt.Fprintf(w, "build\t%s %s\n", b.Build.Version, b.Build.Revision)
+	fmt.Fprintf(w, "build\t%s\n", line(b.Build.Version+" "+b.Build.Revision))
 	direction(w, "caller", r.Up)
 	direction(w, "agent", r.Down)
 	fmt.Fprintf(w, "log\t%d lines, %d scores, %d blobs\n", r.Log.Lines, r.Log.Scores, r.Log.Blobs)
@@ -86,7 +86,7 @@ func tell(out io.Writer, b *record.Bundle, r record.Report) error {
 		fmt.Fprintf(w, "not kept\t%d entries lost, %d pauses\n", r.Gaps, r.Paused)
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(w, "problem\t%s\n", p)
+		fmt.Fprintf(w, "problem\t%s\n", line(p))
 	}
 	return w.Flush()
 }
@@ -95,7 +95,7 @@ func direction(w io.Writer, name string, d record.Direction) {
 	fmt.Fprintf(w, "%s\t%d packets, clock %+.0f ppm", name, d.Packets, -d.Skew)
 	for c, v := range d.Classes {
 		if v > 0 {
-			fmt.Fprintf(w, ", %v %s", record.Class(c), clock(v))
+			fmt.Fprintf(w, ", %v %s", record.Class(c), Clock(v))
 		}
 	}
 	fmt.Fprintln(w)
@@ -138,14 +138,14 @@ func (c *VerifyCmd) Run(_ context.Context, out io.Writer) error {
 		}
 	} else {
 		for _, p := range r.Problems {
-			fmt.Fprintln(out, p)
+			fmt.Fprintln(out, line(p))
 		}
 	}
 	if len(r.Problems) > 0 {
 		return fmt.Errorf("verify %s (%s): %d problems: %w", r.ID, r.State, len(r.Problems), errProblems)
 	}
 	if !c.JSON {
-		fmt.Fprintf(out, "%s: %s, %s, all is well\n", r.ID, r.State, clock(r.Duration))
+		fmt.Fprintf(out, "%s: %s, %s, all is well\n", r.ID, r.State, Clock(r.Duration))
 	}
 	return nil
 }
@@ -163,7 +163,11 @@ func (c *RecoverCmd) Run(_ context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := look(path)
-	fmt.Fprintf(out, "%s: %s, %s; %d bytes of a torn end are kept beside it\n", r.ID, r.State, clock(r.Duration), cut)
+	b, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	fmt.Fprintf(out, "%s: %s, %s; %d bytes of a torn end are kept beside it\n", b.ID, b.State(), Clock(b.Duration()), cut)
 	return nil
 }

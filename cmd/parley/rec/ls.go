@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -64,26 +63,9 @@ func (c *LsCmd) Run(_ context.Context, out io.Writer) error {
 	for _, e := range all {
 		started, state := e.Start.Local().Format(time.DateTime), string(e.State)
 		if e.Trouble != "" {
-			started, state = "-", e.Trouble
+			started, state = "-", line(e.Trouble)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.ID, started, clock(e.Length), megabytes(e.Bytes+e.Blobs), state)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.ID, started, Clock(e.Length), megabytes(e.Bytes+e.Blobs), state)
 	}
 	return w.Flush()
-}
-
-// row is what a verb says of one recording.
-type row struct {
-	ID       string
-	State    record.State
-	Duration time.Duration
-}
-
-// look reads as little of a recording as a row needs.
-func look(path string) row {
-	b, err := record.Open(path)
-	if err != nil {
-		return row{ID: filepath.Base(path)}
-	}
-	defer b.Close()
-	return row{b.ID, b.State(), b.Duration()}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 	"go.uber.org/goleak"
 
+	"parley/agent/archive"
 	"parley/internal/wav"
 	"parley/media"
 	"parley/media/record"
@@ -121,8 +122,8 @@ func TestLook(t *testing.T) {
 		t.Error(out)
 	}
 	out, err = parley(t, "ls", "--json", dir)
-	var first row
-	if err != nil || json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &first) != nil || first.Duration != 3*time.Second {
+	var first archive.Entry
+	if err != nil || json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &first) != nil || first.Length != 3*time.Second {
 		t.Errorf("%s %v", out, err)
 	}
 	for _, name := range [][]string{{"c1", "--dir", dir}, {path}} {
@@ -214,7 +215,7 @@ func TestExport(t *testing.T) {
 
 func TestClock(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0:00.0", 61040 * ms: "1:01.0", time.Hour + 2*time.Minute + 3400*ms: "1:02:03.4"} {
-		if got := clock(d); got != want {
+		if got := Clock(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
 	}

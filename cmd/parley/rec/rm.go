@@ -25,7 +25,7 @@ func (c *RmCmd) Run(ctx context.Context, out io.Writer) error {
 		if ctx.Err() != nil {
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
-		path, err := find(c.Dir, name)
+		path, err := Find(c.Dir, name)
 		if err == nil {
 			err = remove(path, c.Force)
 		}

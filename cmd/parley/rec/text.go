@@ -1,19 +1,38 @@
 package rec
 
 import (
+	"fmt"
+	"math"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Clock is a moment as people read it on a player: 1:02:03.4.
-func Clock(d time.Duration) string { return clock(d) }
+func Clock(d time.Duration) string {
+	d = d.Round(100 * time.Millisecond)
+	h, m, s := d/time.Hour, d/time.Minute%60, (d % time.Minute).Seconds()
+	if h > 0 {
+		return fmt.Sprintf("%d:%02d:%04.1f", h, m, s)
+	}
+	return fmt.Sprintf("%d:%04.1f", m, s)
+}
+
+// megabytes is a size as people read it.
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+// line is text in one line, without what a terminal would obey.
+func line(text string) string { return Wrap(text, math.MaxInt)[0] }
 
 // Wrap breaks text into lines of at most so many characters, at its spaces where there are any. There is one line at least. What a
 // terminal would obey is left out: text comes from anywhere.
 func Wrap(text string, most int) (lines []string) {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		switch {
+		case unicode.Is(unicode.Cc, r):
 			return ' '
+		case unicode.Is(unicode.Cf, r) && r != '\u200d': // turns a line around; but a joiner makes one sign of several
+			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(text, "\uFFFD"))

@@ -119,14 +119,14 @@ func recite(out io.Writer, c *replay.Conversation) error {
 		}
 	}
 	for _, h := range c.Holes {
-		all = append(all, remark{h.From, "", fmt.Sprintf("(until %s not kept: %s)", clock(h.To), h.Why)})
+		all = append(all, remark{h.From, "", fmt.Sprintf("(until %s not kept: %s)", Clock(h.To), h.Why)})
 	}
 	slices.SortStableFunc(all, func(a, b remark) int { return cmp.Compare(a.at, b.at) })
 	if c.Ended != "" {
 		all = append(all, remark{c.Length, "", "(" + c.Ended + ")"})
 	}
 	for _, r := range all {
-		head := fmt.Sprintf("%9s  %-6s  ", clock(r.at), r.who)
+		head := fmt.Sprintf("%9s  %-6s  ", Clock(r.at), r.who)
 		for _, line := range Wrap(r.text, width-len(head)) {
 			if _, err := fmt.Fprintf(out, "%s%s\n", head, line); err != nil {
 				return fmt.Errorf("write transcript: %w", err)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"parley/cmd/parley/verdict"
 )
 
 // Virtual time comes from testing/synctest, whose bubbles belong to tests. So the verb runs itself again as a child, and there
@@ -30,7 +32,7 @@ const (
 func bubbled(ctx context.Context, job any, args []string, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
-		return verdict{2, fmt.Sprintf("find this program: %v", err)}
+		return verdict.Unknown(fmt.Errorf("find this program: %w", err))
 	}
 	text, err := json.Marshal(job)
 	if err != nil {
@@ -46,15 +48,15 @@ func bubbled(ctx context.Context, job any, args []string, out io.Writer) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return verdict.Unknown(context.Cause(ctx))
 	case !errors.As(err, &exit):
-		return verdict{2, fmt.Sprintf("run conversations in virtual time: %v", err)}
+		return verdict.Unknown(fmt.Errorf("run conversations in virtual time: %w", err))
 	case strings.Contains(errs.String(), bubbleLeak):
-		return verdict{1, "I5: goroutines outlive the conversation; they are shown above"}
+		return verdict.Bad("I5: goroutines outlive the conversation; they are shown above")
 	case exit.ExitCode() == 1:
-		return verdict{1, "invariants do not hold"}
+		return verdict.Bad("invariants do not hold")
 	}
-	return verdict{2, "the conversations could not be held again"}
+	return verdict.Unknown(errors.New("the conversations could not be held again"))
 }
 
 // bubbleJob is what this process is to do as a child; false: it is none.

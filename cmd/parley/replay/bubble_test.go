@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"parley/cmd/parley/verdict"
 )
 
 // A goroutine of a bubble that waits for something outside of it is found, those that wait within are not told.
@@ -51,10 +53,10 @@ c()`
 }
 
 func TestBubbled(t *testing.T) {
-	for job, want := range map[string]verdict{
-		"leak": {1, "I5: goroutines outlive the conversation; they are shown above"},
-		"bad":  {1, "invariants do not hold"},
-		"?":    {2, "the conversations could not be held again"},
+	for job, want := range map[string]error{
+		"leak": verdict.Bad("I5: goroutines outlive the conversation; they are shown above"),
+		"bad":  verdict.Bad("invariants do not hold"),
+		"?":    verdict.Unknown(errors.New("the conversations could not be held again")),
 	} {
 		if err := bubbled(t.Context(), job, nil, io.Discard); err != want {
 			t.Errorf("%s: %v", job, err)
@@ -62,7 +64,7 @@ func TestBubbled(t *testing.T) {
 	}
 	ctx, stop := context.WithCancelCause(t.Context())
 	stop(errors.ErrUnsupported)
-	if err := bubbled(ctx, "bad", nil, io.Discard); err != errors.ErrUnsupported {
+	if err := bubbled(ctx, "bad", nil, io.Discard); err != verdict.Unknown(errors.ErrUnsupported) {
 		t.Errorf("canceled: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"parley/agent/replay"
 	"parley/cmd/parley/rec"
 	"parley/cmd/parley/serve"
+	"parley/cmd/parley/verdict"
 	"parley/media/record"
 )
 
@@ -39,7 +40,7 @@ type outcome struct {
 	Bundle string `json:"bundle"`
 	replay.Report
 	Times    int               `json:"times"`
-	Took     time.Duration     `json:"took"` // each time, the median
+	Took     time.Duration     `json:"took"` // each time, on average
 	Speed    float64           `json:"speed"`
 	Rescored []replay.Rescored `json:"rescored,omitempty"`
 	Scoring  time.Duration     `json:"scoring,omitempty"` // how long the models took
@@ -52,15 +53,15 @@ func (c *ExactCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Models {
 		p, closeAll, err := serve.Engines{STT: "script", LLM: "echo", TTS: "tone", VAD: c.VAD}.Open(ctx, slog.New(slog.DiscardHandler))
 		if err != nil {
-			return verdict{2, err.Error()}
+			return verdict.Unknown(err)
 		}
 		defer closeAll()
 		parts = p
 	}
 	differ, failed := 0, 0
 	for _, name := range c.Bundles {
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return verdict.Unknown(context.Cause(ctx))
 		}
 		o := c.one(name, parts)
 		switch {
@@ -70,14 +71,14 @@ func (c *ExactCmd) Run(ctx context.Context, out io.Writer) error {
 			differ++
 		}
 		if err := c.print(out, o); err != nil {
-			return err
+			return verdict.Unknown(err)
 		}
 	}
 	switch all := len(c.Bundles); {
 	case failed > 0:
-		return verdict{2, fmt.Sprintf("%d of %d recordings could not be run", failed, all)}
+		return verdict.Unknown(fmt.Errorf("%d of %d recordings could not be run", failed, all))
 	case differ > 0:
-		return verdict{1, fmt.Sprintf("%d of %d recordings decide differently", differ, all)}
+		return verdict.Bad("%d of %d recordings decide differently", differ, all)
 	}
 	return nil
 }
@@ -134,7 +135,7 @@ func (c *ExactCmd) print(out io.Writer, o outcome) error {
 	fmt.Fprintf(out, "%s: %s %d times, %d inputs, %d events, %v of conversation in %v (%.0f times as fast), hash %.12s\n",
 		o.Bundle, state, o.Times, o.Inputs, o.Events, o.Length.Round(time.Millisecond), o.Took.Round(10*time.Microsecond), o.Speed, o.Hash)
 	if o.Stopped != nil {
-		fmt.Fprintf(out, "  the log has a hole from %v to %v (%s): what follows cannot be run\n", o.Stopped.From, o.Stopped.To, o.Stopped.Why)
+		fmt.Fprintf(out, "  the log has a hole from %s to %s (%s): what follows cannot be run\n", rec.Clock(o.Stopped.From), rec.Clock(o.Stopped.To), o.Stopped.Why)
 	}
 	if d := o.Difference; d != nil {
 		fmt.Fprintf(out, "  at %v\n    was  %s\n    is   %s\n", d.At, text(d.Was), text(d.Is))

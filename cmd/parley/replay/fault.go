@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"parley/agent/replay/fault"
 	"parley/cmd/parley/rec"
+	"parley/cmd/parley/verdict"
 	"parley/internal/netsim"
 	"parley/media/record"
 )
@@ -74,9 +76,9 @@ func (t trial) id(of string) string {
 func (c *FaultCmd) trials() (all []trial, err error) {
 	if len(c.Fault)+len(c.Net) == 0 {
 		return nil, fmt.Errorf("say what is to go wrong: --fault with one of %s or all, --net with one of %s or all",
-			strings.Join(faultNames(), ", "), strings.Join(netNames(), ", "))
+			strings.Join(fault.Names(), ", "), strings.Join(netNames(), ", "))
 	}
-	faults, errFault := chosen("--fault", c.Fault, faultNames())
+	faults, errFault := chosen("--fault", c.Fault, fault.Names())
 	for _, e := range c.Engine {
 		if !slices.Contains(engineNames, e) {
 			return nil, fmt.Errorf("--engine %s: it is one of %s", e, strings.Join(engineNames, ", "))
@@ -85,10 +87,16 @@ func (c *FaultCmd) trials() (all []trial, err error) {
 	nets, errNet := chosen("--net", c.Net, netNames())
 	for _, n := range nets {
 		for _, f := range faults {
-			all = append(all, trial{Fault: f, Net: n, Seed: c.Seed})
+			if f == "" || len(c.Engine) == 0 || concerns(f, c.Engine) {
+				all = append(all, trial{Fault: f, Net: n, Seed: c.Seed})
+			}
 		}
 	}
-	return all, errors.Join(errFault, errNet)
+	err = errors.Join(errFault, errNet)
+	if len(all) == 0 && err == nil {
+		err = fmt.Errorf("--fault %s is about none of --engine %s", strings.Join(c.Fault, ","), strings.Join(c.Engine, ","))
+	}
+	return all, err
 }
 
 func netNames() (all []string) {
@@ -121,27 +129,27 @@ func (c *FaultCmd) Run(ctx context.Context, out io.Writer) error {
 	var job FaultCmd
 	if is, err := bubbleJob(&job); is {
 		if err != nil {
-			return verdict{2, fmt.Sprintf("read what to run: %v", err)}
+			return verdict.Unknown(fmt.Errorf("read what to run: %w", err))
 		}
 		job.child(out)
 	}
 	all, err := c.trials()
 	if err != nil {
-		return verdict{2, err.Error()}
+		return verdict.Unknown(err)
 	}
 	b, err := rec.Open(c.Dir, c.Bundle) // what is wrong with it is best said here
 	if err != nil {
-		return verdict{2, err.Error()}
+		return verdict.Unknown(err)
 	}
 	if err := b.Close(); err != nil {
-		return verdict{2, err.Error()}
+		return verdict.Unknown(err)
 	}
 	if c.Out != "" {
 		if err := c.free(b.ID, all); err != nil {
-			return verdict{2, err.Error()}
+			return verdict.Unknown(err)
 		}
 	}
-	return bubbled(ctx, c, []string{"replay", "fault", c.Bundle}, out)
+	return bubbled(ctx, c, []string{"replay", "fault", "--", c.Bundle}, out)
 }
 
 // free reports records that are there already.

@@ -7,10 +7,14 @@ import (
 	"parley/agent/replay/rerun"
 )
 
-func faultNames() []string { return fault.Names() }
-
 // engineNames are those that a fault may be about.
 var engineNames = []string{"stt", "llm", "tts"}
+
+// concerns reports that a fault may be about one of these engines.
+func concerns(name string, engines []string) bool {
+	f, err := fault.Named(name)
+	return err == nil && slices.ContainsFunc(engines, func(e string) bool { return slices.Contains(f.Engines, e) })
+}
 
 // failing are engines that fail as a trial has it; only, if there are any, are the only ones to.
 func failing(e rerun.Engines, t trial, only []string) (rerun.Engines, error) {

@@ -15,8 +15,10 @@ import (
 
 	"parley/agent"
 	"parley/agent/replay/cassette"
+	"parley/agent/replay/fault"
 	"parley/agent/replay/rerun"
 	"parley/agent/vad"
+	"parley/cmd/parley/verdict"
 	"parley/llm/script"
 	"parley/media"
 	"parley/media/codec"
@@ -78,9 +80,9 @@ func (c *FaultCmd) test(t testing.TB) (string, error) {
 }
 
 func code(err error) int {
-	var v verdict
+	var v verdict.Verdict
 	if errors.As(err, &v) {
-		return v.code
+		return v.Code
 	}
 	return -1
 }
@@ -135,7 +137,7 @@ func TestFaults(t *testing.T) {
 		}
 		got[h.Fault] = h
 	}
-	for _, name := range faultNames() {
+	for _, name := range fault.Names() {
 		h, ok := got[name]
 		if !ok {
 			t.Errorf("%s was not tried", name)
@@ -205,6 +207,7 @@ func TestFaultWrongUse(t *testing.T) {
 		{"nothing goes wrong", FaultCmd{Bundle: "asking"}, "say what is to go wrong"},
 		{"fault", FaultCmd{Bundle: "asking", Fault: []string{"fire"}}, "--fault fire: there is none of that name; known are "},
 		{"engine", FaultCmd{Bundle: "asking", Fault: []string{"500"}, Engine: []string{"ear"}}, "--engine ear: it is one of stt, llm, tts"},
+		{"a fault of no such engine", FaultCmd{Bundle: "asking", Fault: []string{"late-final"}, Engine: []string{"llm"}}, "--fault late-final is about none of --engine llm"},
 		{"network", FaultCmd{Bundle: "asking", Net: []string{"5g"}}, "--net 5g: there is none of that name; known are clean, wifi"},
 		{"recording", FaultCmd{Bundle: "answering", Net: []string{"all"}}, "answering"},
 	}

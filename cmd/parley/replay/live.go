@@ -11,13 +11,12 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"parley/agent/replay"
 	"parley/cmd/parley/rec"
+	"parley/cmd/parley/verdict"
 	"parley/internal/caller"
 	"parley/internal/netsim"
 	"parley/media/record"
@@ -62,26 +61,26 @@ const longest = 50 * time.Minute
 func (cmd *LiveCmd) Run(ctx context.Context, out io.Writer) error {
 	l, err := cmd.open()
 	if err != nil {
-		return verdict{2, err.Error()}
+		return verdict.Unknown(err)
 	}
 	missed := 0
 	for n := range cmd.Trials {
 		r, err := cmd.call(ctx, l, n)
 		switch {
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return verdict.Unknown(context.Cause(ctx))
 		case err != nil:
-			return verdict{2, err.Error()}
+			return verdict.Unknown(err)
 		}
 		if err := r.print(out, cmd.JSON); err != nil {
-			return err
+			return verdict.Unknown(err)
 		}
 		if r.missed() {
 			missed++
 		}
 	}
 	if missed > 0 {
-		return verdict{1, fmt.Sprintf("in %d of %d calls the server left something unanswered or undone", missed, cmd.Trials)}
+		return verdict.Bad("in %d of %d calls the server left something unanswered or undone", missed, cmd.Trials)
 	}
 	return nil
 }
@@ -99,7 +98,11 @@ func (cmd *LiveCmd) open() (*part, error) {
 	if cmd.Trials < 1 || cmd.Patience <= 0 {
 		return nil, errors.New("--trials and --patience must be more than nothing")
 	}
-	b, err := rec.Open(cmd.Dir, cmd.Bundle)
+	path, err := rec.Find(cmd.Dir, cmd.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	b, err := record.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +125,6 @@ func (cmd *LiveCmd) open() (*part, error) {
 	then, err := levels(b)
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", b.ID, err)
-	}
-	path := filepath.Join(cmd.Dir, cmd.Bundle)
-	if info, err := os.Stat(cmd.Bundle); err == nil && info.IsDir() {
-		path = cmd.Bundle
 	}
 	return &part{Conversation: c, path: path, cues: lines, then: then}, nil
 }

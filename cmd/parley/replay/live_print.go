@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley/agent/replay"
+	"parley/cmd/parley/rec"
 )
 
 // print writes the account for people, or as a JSON object.
@@ -17,7 +18,7 @@ func (r *account) print(out io.Writer, asJSON bool) error {
 		}
 		return nil
 	}
-	p := &printer{out: out}
+	p := &lines{out: out}
 	r.head(p)
 	for i, a := range r.Cues {
 		a.print(p, i+1)
@@ -26,50 +27,38 @@ func (r *account) print(out io.Writer, asJSON bool) error {
 	return p.err
 }
 
-// printer keeps the first error.
-type printer struct {
-	out io.Writer
-	err error
-}
-
-func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
-	}
-}
-
-func (r *account) head(p *printer) {
-	p.line("%s, recorded %s, again to %s, trial %d, %s", r.Recording, r.Start.Local().Format(time.DateTime), r.URL, r.Trial, r.Schedule)
+func (r *account) head(p *lines) {
+	p.say("%s, recorded %s, again to %s, trial %d, %s", r.Recording, r.Start.Local().Format(time.DateTime), r.URL, r.Trial, r.Schedule)
 	switch replay.Order(r.Schedule) {
 	case replay.Reactive:
-		p.line("  the caller is a model of a person: it waits, interrupts and goes on as recorded, whatever it is asked")
+		p.say("  the caller is a model of a person: it waits, interrupts and goes on as recorded, whatever it is asked")
 	default:
-		p.line("  the caller does all at the recorded times, whatever the agent does: what comes of it is no conversation")
+		p.say("  the caller does all at the recorded times, whatever the agent does: what comes of it is no conversation")
 	}
 	if h := r.Server; h != nil {
-		p.line("  server: build %s, stt %s, llm %s, tts %s", h.Build, h.STT, h.LLM, h.TTS)
+		p.say("  %s", rec.Wrap(fmt.Sprintf("server: build %s, stt %s, llm %s, tts %s", h.Build, h.STT, h.LLM, h.TTS), 500)[0])
 	}
 	if r.Counts.NoGreeting {
-		p.line("  there was a greeting in the recording, and none now")
+		p.say("  there was a greeting in the recording, and none now")
 	}
 }
 
-func (a accounted) print(p *printer, n int) {
-	p.line("%2d  %s  %s", n, place(a.Now.First), a.what())
+func (a accounted) print(p *lines, n int) {
+	p.say("%2d  %s  %s", n, place(a.Now.First), a.what())
 	if a.Then.User != "" || a.Now.User != "" {
-		p.line("      taken for %s", both(quoted(a.Now.User), quoted(a.Then.User)))
+		p.say("      taken for %s", both(quoted(a.Now.User), quoted(a.Then.User)))
 	}
 	if a.Now.Stop != nil || a.Then.Stop != nil {
-		p.line("      the agent fell silent %s", both(after(a.Now.Stop, "not at all"), after(a.Then.Stop, "not at all")))
+		p.say("      the agent fell silent %s", both(after(a.Now.Stop, "not at all"), after(a.Then.Stop, "not at all")))
 	}
 	if !a.Aside && (a.Answered || a.Now.Response != nil) {
-		p.line("      answered %s", both(a.Now.answered(), a.Then.answered()))
+		p.say("      answered %s", both(a.Now.answered(), a.Then.answered()))
 	}
 	if a.Then.Answer != "" || a.Now.Answer != "" {
-		p.line("      with %s", both(quoted(a.Now.Answer), quoted(a.Then.Answer)))
+		p.say("      with %s", both(quoted(a.Now.Answer), quoted(a.Then.Answer)))
 	}
 	for _, note := range a.notes() {
-		p.line("      %s", note)
+		p.say("      %s", note)
 	}
 }
 
@@ -109,9 +98,9 @@ func (a accounted) notes() (all []string) {
 	return all
 }
 
-func (r *account) foot(p *printer) {
+func (r *account) foot(p *lines) {
 	if r.Broken != "" {
-		p.line("the call broke off: %s", r.Broken)
+		p.say("the call broke off: %s", r.Broken)
 	}
 	c := r.Counts
 	sum := fmt.Sprintf("%.1f s, in the recording %.1f s; %d of %d done", r.Length.To.Seconds(), r.Length.From.Seconds(), c.Said, c.Said+c.Unsaid)
@@ -124,8 +113,8 @@ func (r *account) foot(p *printer) {
 			sum += fmt.Sprintf(", %d %s", n.n, n.what)
 		}
 	}
-	p.line("%s", sum)
-	p.line("parley diff %s %s", r.part.path, r.path)
+	p.say("%s", sum)
+	p.say("parley diff %s %s", r.part.path, r.path)
 }
 
 func (s side) answered() string {

@@ -31,6 +31,17 @@ func livePath(t *testing.T, id string) string {
 		agent.Event{At: 100 * milli, Kind: agent.Took, Took: &agent.Taken{Kind: agent.Came, Input: &agent.Input{Kind: agent.Typed, Text: "hello"}}})
 }
 
+// The command that sets both recordings side by side names the old one by its folder, however it was named.
+func TestLiveNamesTheRecording(t *testing.T) {
+	path := livePath(t, "c1")
+	for _, c := range []LiveCmd{{Bundle: "c1", Dir: filepath.Dir(path)}, {Bundle: path}} {
+		c.Schedule, c.Trials, c.Patience = "absolute", 1, time.Second
+		if p, err := c.open(); err != nil || p.path != path {
+			t.Errorf("%s: %+v, %v", c.Bundle, p, err)
+		}
+	}
+}
+
 // liveSilence is one in whose log nothing is said.
 func liveSilence(t *testing.T, id string) string {
 	return liveRecording(t, id, "", agent.Event{Kind: agent.Took, Took: &agent.Taken{Kind: agent.Begun}})

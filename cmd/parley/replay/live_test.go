@@ -15,6 +15,7 @@ import (
 
 	"parley/agent"
 	"parley/agent/replay"
+	"parley/cmd/parley/verdict"
 	"parley/internal/caller"
 	"parley/internal/caller/callertest"
 	"parley/media/record"
@@ -39,10 +40,13 @@ func scripted(cues ...line) *part {
 	return &part{Conversation: &replay.Conversation{Manifest: m, Length: time.Minute}, path: "c1.conv", cues: cues}
 }
 
+// livePatience has room for a machine that does other things too.
+const livePatience = 1500 * milli
+
 // liveHold performs a part with an agent.
 func liveHold(t *testing.T, a callertest.Agent, l *part) *account {
 	t.Helper()
-	cmd := &LiveCmd{URL: a.Start(t), Schedule: "reactive", Out: t.TempDir(), Trials: 1, Patience: 700 * milli}
+	cmd := &LiveCmd{URL: a.Start(t), Schedule: "reactive", Out: t.TempDir(), Trials: 1, Patience: livePatience}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 40*time.Second, errors.New("the test took too long"))
 	defer cancel()
 	r, err := cmd.call(ctx, l, 0)
@@ -63,7 +67,7 @@ func liveHold(t *testing.T, a callertest.Agent, l *part) *account {
 // liveNear fails the test if a time is out of bounds that leave room for a busy machine.
 func liveNear(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
-	if d := got - want; d < -45*milli || d > 200*milli {
+	if d := got - want; d < -100*milli || d > 300*milli { // a machine that does other things sends late, and what is counted from that is early
 		t.Errorf("%s: %v, want %v", what, got, want)
 	}
 }
@@ -81,7 +85,7 @@ func TestLiveReactive(t *testing.T) {
 		t.Errorf("%+v, %s", r.Counts, r.Broken)
 	}
 	now := func(i int) side { return r.Cues[i].Now }
-	liveNear(t, "the first, after a wait for a greeting", now(0).First, 700*milli)
+	liveNear(t, "the first, after a wait for a greeting", now(0).First, livePatience)
 	liveNear(t, "the interruption", now(1).First, now(0).Last+*now(0).Response+500*milli)
 	if stop := now(1).Stop; stop == nil || *stop > 300*milli {
 		t.Errorf("the agent did not stop: %+v", now(1))
@@ -210,7 +214,7 @@ func TestLiveFailures(t *testing.T) {
 		}
 		var out bytes.Buffer
 		err := c.cmd.Run(t.Context(), &out)
-		var v verdict
+		var v verdict.Verdict
 		if !errors.As(err, &v) || v.ExitCode() != 2 || !strings.Contains(v.Error(), c.want) || strings.Contains(v.Error(), "secret") {
 			t.Errorf("%s: %v; want %q\n%s", c.name, err, c.want, &out)
 		}
@@ -218,7 +222,7 @@ func TestLiveFailures(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	cmd := LiveCmd{Bundle: path, URL: url, Schedule: "reactive", Trials: 1, Patience: time.Second, Out: t.TempDir()}
-	if err := cmd.Run(ctx, new(bytes.Buffer)); !errors.Is(err, context.Canceled) {
+	if err := cmd.Run(ctx, new(bytes.Buffer)); err != verdict.Unknown(context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }
@@ -253,6 +257,27 @@ func TestEventsOfMessages(t *testing.T) {
 	if got := broken(rtc.ErrVanished); got != rtc.ErrVanished.Error() {
 		t.Error(got)
 	}
+}
+
+// A server may tell anything.
+func FuzzMessage(f *testing.F) {
+	for kind, raw := range map[string]string{"user": `{"type":"user","turn":1,"text":"a","final":true}`, "latency": `{"totalMs":1e308,"textMs":-1e308}`,
+		"agent": `{"heard":"x","done":true}`, "ended": `{"reason":"Goodbye."}`, "hello": `{"build":1}`, "": `null`} {
+		f.Add(kind, []byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, kind string, raw []byte) {
+		s := &scribe{}
+		s.message(caller.Message{At: time.Second, Type: kind, Raw: raw})
+		_, told := s.events()
+		for _, e := range told {
+			line, err := json.Marshal(e)
+			var again agent.Event
+			if err != nil || json.Unmarshal(line, &again) != nil || again.Kind != e.Kind || e.At != time.Second {
+				t.Errorf("%s: %s, %v", raw, line, err)
+			}
+		}
+		exchanges(told)
+	})
 }
 
 // Words are those of the cue after which they were last told.

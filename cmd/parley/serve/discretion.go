@@ -18,6 +18,7 @@ type discretion struct {
 	since  time.Duration // when the record went on with the last time
 	commit int           // the first turn that was committed since; 0: none
 	keys   bool          // a key was pressed whose turn has not come
+	past   words         // the last that were begun before since
 
 	turn, reply       int             // the newest of the conversation
 	oldTurn, oldReply int             // those that are not kept, and all before them
@@ -32,6 +33,12 @@ const (
 	waiting             // packets only
 	paused              // nothing
 )
+
+// words are a result of the recognizer.
+type words struct {
+	start time.Duration
+	text  string
+}
 
 // stream is a call to an engine, as the tape counts them.
 type stream struct {
@@ -51,6 +58,9 @@ func (d *discretion) resume(now time.Duration) {
 // event says whether an event may be kept, and in what form.
 func (d *discretion) event(e agent.Event) (agent.Event, bool) {
 	if d.went && d.mode != paused && late(e, d.since) {
+		if d.again(e) {
+			return e, false
+		}
 		d.resume(d.since)
 	}
 	d.follow(e)
@@ -79,6 +89,9 @@ func (d *discretion) follow(e agent.Event) {
 	}
 	typed := e.Step.In.Kind == turn.Typed
 	d.keys = d.keys || e.Step.In.Kind == turn.Key
+	if spoken(e.Step.In) && (d.mode == paused || e.Step.In.Start < d.since) {
+		d.past = words{e.Step.In.Start, e.Step.In.Text}
+	}
 	for _, out := range e.Step.Out {
 		switch out.Kind {
 		case turn.Commit:
@@ -103,8 +116,17 @@ func late(e agent.Event, moment time.Duration) bool {
 	if e.Step == nil {
 		return false
 	}
-	in := e.Step.In
-	return (in.Kind == turn.Partial || in.Kind == turn.Final) && in.Text != "" && in.Start < moment
+	return spoken(e.Step.In) && e.Step.In.Start < moment
+}
+
+func spoken(in turn.Input) bool {
+	return (in.Kind == turn.Partial || in.Kind == turn.Final) && in.Text != ""
+}
+
+// again says whether a late event has only the words that were dealt with in the wait: a recognizer closes an utterance when the
+// next begins, and tells it once more.
+func (d *discretion) again(e agent.Event) bool {
+	return d.mode == rolling && len(e.Step.Out) == 0 && d.past == words{e.Step.In.Start, e.Step.In.Text}
 }
 
 // done says whether an event ends the wait.

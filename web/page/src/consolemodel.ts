@@ -65,9 +65,9 @@ export function lastBefore<T>(all: readonly T[], begin: (t: T) => number, at: nu
   return low - 1;
 }
 
-/** When a turn begins: with its voice, or else its answer. */
+/** When a turn begins: with its voice; when it was typed; or else with its answer. */
 export function begin(t: Turn): number {
-  return t.voice[0]?.from ?? t.userWords[0]?.from ?? (t.spoken.to > t.spoken.from ? t.spoken.from : t.committed);
+  return t.voice[0]?.from ?? t.userWords[0]?.from ?? (!t.user && t.spoken.to > t.spoken.from ? t.spoken.from : t.committed);
 }
 
 /** All words of a conversation in their order. */

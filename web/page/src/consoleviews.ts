@@ -137,7 +137,8 @@ function factsView(c: Call, now: Now, act: Acts): View {
 function verdictView(v: Verdict | "running" | undefined): View {
   if (v === undefined) return html`<div role="status"></div>`;
   if (v === "running") return html`<div role="status"><p class="verdict">Running …</p></div>`;
-  const words = !v.ran ? "It could not be run." : v.equal ? "Equal: every decision and event came out as it was recorded." : "Different: a decision or event did not come out as it was recorded.";
+  const words = !v.ran ? "It could not be run." : !v.equal ? "Different: a decision or event did not come out as it was recorded."
+    : v.text ? "Equal as far as it could be run." : "Equal: every decision and event came out as it was recorded.";
   return html`<div role="status"><div class="verdict ${v.ran && v.equal ? "equal" : "different"}">
     <p><strong>${words}</strong> ${v.ran ? html`${v.events.toLocaleString()} events in ${brief(v.took)}, ${Math.round(v.faster).toLocaleString()} times as fast as it was.` : nothing}</p>
     ${v.text ? html`<pre tabindex="0">${v.text}</pre>` : nothing}

@@ -76,6 +76,7 @@ test("the last that begins before", () => {
 test("a turn begins with its voice, or else its answer", () => {
   assert.equal(begin(turn(1, { voice: [{ from: 3, to: 4 }], spoken: { from: 5, to: 6 }, committed: 4.5 })), 3);
   assert.equal(begin(turn(1, { spoken: { from: 5, to: 6 } })), 5);
+  assert.equal(begin(turn(1, { user: "typed", spoken: { from: 5, to: 6 }, committed: 4.5 })), 4.5);
   assert.equal(begin(turn(1, { committed: 4.5 })), 4.5);
 });
 
