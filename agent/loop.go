@@ -138,18 +138,7 @@ func (l *loop) finish(ctx context.Context, next int) {
 
 // failure is an engine's error as the core takes it.
 func failure(kind TakenKind, code string, err error) arrival {
-	return arrival{took: &Taken{Kind: kind, Code: code, Text: err.Error(), Class: class(err)}, err: err}
-}
-
-// class names an error's class for those who have only its text.
-func class(err error) string {
-	for name, c := range map[string]error{"auth": provider.ErrAuth, "quota": provider.ErrQuota, "bad request": provider.ErrBadRequest,
-		"unavailable": provider.ErrUnavailable, "truncated": provider.ErrTruncated} {
-		if errors.Is(err, c) {
-			return name
-		}
-	}
-	return ""
+	return arrival{took: &Taken{Kind: kind, Code: code, Text: err.Error(), Class: provider.ClassName(err)}, err: err}
 }
 
 // plainly says an engine's failure to the person in the call.

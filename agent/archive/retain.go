@@ -65,8 +65,11 @@ func (a *Archive) idle(root *os.Root, id, name string) error {
 		return fmt.Errorf("%w: it is no folder", record.ErrNone)
 	}
 	b, err := a.Open(id)
+	if errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrVersion) {
+		return nil // what is no recording to this build is deleted too
+	}
 	if err != nil {
-		return nil // what cannot be read is deleted too
+		return err
 	}
 	defer b.Close()
 	if b.State() == record.Live {

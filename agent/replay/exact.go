@@ -16,8 +16,11 @@ import (
 	"parley/media/record"
 )
 
-// errOld says that a log does not hold all inputs: the build that wrote it did not keep them.
-var errOld = errors.New("the log does not begin with the conversation's beginning: it is damaged, or its build kept decisions only")
+// Why a log cannot be run.
+var (
+	errOld  = errors.New("the log does not begin with the conversation's beginning: it is damaged, or its build kept decisions only")
+	errTold = errors.New("a caller's side recorded it, which does not know what the agent decided: only the server's own record can be run")
+)
 
 // Report is what came of running a log again.
 type Report struct {
@@ -52,6 +55,9 @@ func Exact(b *record.Bundle) (Report, error) {
 		first := slices.MinFunc(c.Holes, func(a, b Hole) int { return cmp.Compare(a.From, b.From) })
 		r.Stopped = &first
 		log = upTo(log, first.From)
+	}
+	if len(log) > 0 && stepless(log) {
+		return r, fmt.Errorf("replay %s: %w", b.ID, errTold)
 	}
 	if len(log) == 0 || log[0].Took == nil || log[0].Took.Kind != agent.Begun {
 		return r, errors.Join(fmt.Errorf("replay %s: %w", b.ID, errOld), err)

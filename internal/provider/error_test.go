@@ -2,12 +2,25 @@ package provider
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 )
+
+// The name of a class leads back to it.
+func TestClassNames(t *testing.T) {
+	for _, want := range []error{ErrAuth, ErrQuota, ErrBadRequest, ErrUnavailable, ErrTruncated} {
+		if name := ClassName(fmt.Errorf("ask: %w", want)); name == "" || NamedClass(name) != want {
+			t.Errorf("%v is called %q, which is %v", want, name, NamedClass(name))
+		}
+	}
+	if ClassName(errors.New("else")) != "" || NamedClass("else") != nil {
+		t.Error("what has no class has a name")
+	}
+}
 
 func TestFromStatus(t *testing.T) {
 	tests := []struct {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -202,25 +201,9 @@ func (r *request) print() string {
 // spaced is s with every run of white space as one space, and what is no text as JSON writes it.
 func spaced(s string) string { return strings.Join(strings.Fields(string([]rune(s))), " ") }
 
-// classes are the names of the classes of errors.
-var classes = []struct {
-	name  string
-	class error
-}{
-	{"auth", provider.ErrAuth}, {"quota", provider.ErrQuota}, {"bad request", provider.ErrBadRequest},
-	{"unavailable", provider.ErrUnavailable}, {"truncated", provider.ErrTruncated},
-}
-
 // failed is how err ended a call.
 func failed(err error) ended {
-	e := ended{Error: clip(err.Error(), 300)}
-	for _, c := range classes {
-		if errors.Is(err, c.class) {
-			e.Class = c.name
-			break
-		}
-	}
-	return e
+	return ended{Error: clip(err.Error(), 300), Class: provider.ClassName(err)}
 }
 
 // failure is an error as it was recorded.
@@ -237,13 +220,7 @@ func (e *ended) failure() error {
 	if e.Error == "" {
 		return nil
 	}
-	f := &failure{text: e.Error}
-	for _, c := range classes {
-		if c.name == e.Class {
-			f.class = c.class
-		}
-	}
-	return f
+	return &failure{text: e.Error, class: provider.NamedClass(e.Class)}
 }
 
 // clip is the beginning of s in at most n bytes, whole characters.

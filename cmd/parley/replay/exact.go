@@ -32,7 +32,8 @@ func (*ExactCmd) Help() string {
 build that decides. Every decision and event must come out as it was. The first that does not is shown with what led
 to it. No network, no clock and no engine has a part in it.
 
-Exit code: 0 all is as it was, 1 something differs, 2 a recording could not be run.`
+Exit code: 0 all is as it was, 1 something differs, 2 a recording could not be run, or only up to where its log is lost.
+What was paused on purpose is told, and is no failure.`
 }
 
 // outcome is what is printed of a recording.
@@ -69,6 +70,8 @@ func (c *ExactCmd) Run(ctx context.Context, out io.Writer) error {
 			failed++
 		case o.Difference != nil:
 			differ++
+		case o.Stopped != nil && o.Stopped.Lost:
+			failed++
 		}
 		if err := c.print(out, o); err != nil {
 			return verdict.Unknown(err)
@@ -76,7 +79,7 @@ func (c *ExactCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	switch all := len(c.Bundles); {
 	case failed > 0:
-		return verdict.Unknown(fmt.Errorf("%d of %d recordings could not be run", failed, all))
+		return verdict.Unknown(fmt.Errorf("%d of %d recordings could not be run, or not to their end", failed, all))
 	case differ > 0:
 		return verdict.Bad("%d of %d recordings decide differently", differ, all)
 	}

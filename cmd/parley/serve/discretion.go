@@ -129,9 +129,10 @@ func (d *discretion) again(e agent.Event) bool {
 	return d.mode == rolling && len(e.Step.Out) == 0 && d.past == words{e.Step.In.Start, e.Step.In.Text}
 }
 
-// done says whether an event ends the wait.
+// done says whether an event ends the wait: the answer to the newest turn. One that a turn has cut short ends nothing: that turn may be
+// of keys from the pause, and the answer to it has not been asked for yet.
 func (d *discretion) done(e agent.Event) bool {
-	return e.Kind == agent.Answer && e.Said != nil && e.Said.Done && e.Said.Heard != "" && d.commit > 0 && e.Turn >= d.commit && !d.keys
+	return e.Kind == agent.Answer && e.Said != nil && e.Said.Done && e.Said.Heard != "" && d.commit > 0 && e.Turn >= d.commit && e.Turn == d.turn && !d.keys
 }
 
 // old says whether an event is of an answer or a turn that was begun before the wait ended.
