@@ -49,7 +49,7 @@
 //
 // varint and uvarint are those of encoding/binary. A number is a varint: what it differs by from one more than that of the
 // entry before of this kind in this chunk. Numbers of packets and RTCP are those of the relay they were taken from, so that a
-// log can name a packet; those of lines and scores are the log's, those of tapes count them.
+// log can name a packet; those of lines are the log's, those of scores and tapes count them.
 //
 // # Versions
 //

@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"parley/agent"
+	"parley/agent/replay"
 	"parley/agent/replay/cassette"
-	"parley/agent/turn"
 	"parley/agent/vad"
 	"parley/media"
 	"parley/media/record"
@@ -22,15 +20,11 @@ const tapeDepth = 250
 // tape is the record of a conversation. A nil tape records nothing.
 type tape struct {
 	writer *record.Writer
+	notes  *replay.Notes
 	taps   record.Taps
 	folder string
-	seq    atomic.Uint64 // of the newest event
-	lines  uint64        // of the engines; the sink's
-	mute   bool          // the voice's sound is not kept
-	err    error         // of Run
-
-	mu     sync.Mutex
-	scored time.Duration // when the newest score was
+	mute   bool  // the voice's sound is not kept
+	err    error // of Run
 }
 
 func newTape(s Stage, up, down *media.Relay[media.Packet]) (*tape, error) {
@@ -52,7 +46,7 @@ func newTape(s Stage, up, down *media.Relay[media.Packet]) (*tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tape{writer: w, mute: s.Mute, folder: filepath.Join(s.Dir, folder), taps: record.Taps{
+	return &tape{writer: w, notes: replay.NewNotes(w), mute: s.Mute, folder: filepath.Join(s.Dir, folder), taps: record.Taps{
 		Up: up.Tap(tapeDepth, media.DropNewest), Down: down.Tap(tapeDepth, media.DropNewest),
 	}}, nil
 }
@@ -69,10 +63,7 @@ func (t *tape) record(e Engines, now func() time.Duration) Engines {
 	if t.writer == nil {
 		return e
 	}
-	s := &cassette.Sink{Now: now, Blob: t.writer.Blob, Line: func(now time.Duration, line []byte) {
-		t.lines++
-		t.writer.Tape(t.lines, now, line)
-	}}
+	s := &cassette.Sink{Now: now, Blob: t.writer.Blob, Line: t.notes.Tape}
 	if t.mute {
 		s.Blob = nil
 	}
@@ -82,20 +73,8 @@ func (t *tape) record(e Engines, now func() time.Duration) Engines {
 
 // note keeps an event.
 func (t *tape) note(e agent.Event) {
-	t.seq.Store(e.Seq)
-	if t.writer == nil {
-		return
-	}
-	if e.Step != nil {
-		switch in := e.Step.In; in.Kind {
-		case turn.Muted:
-			t.writer.Mute(e.At, in.On)
-		case turn.Finished:
-			t.score(e.Seq, e.At, "finished", e.At, in.P)
-		}
-	}
-	if line, err := json.Marshal(e); err == nil { // none of these types can fail
-		t.writer.Log(e.Seq, e.At, line)
+	if t.writer != nil {
+		t.notes.Event(e)
 	}
 }
 
@@ -104,19 +83,7 @@ func (t *tape) scores(now func() time.Duration) func([]vad.Score) {
 	if t.writer == nil {
 		return nil
 	}
-	return func(all []vad.Score) {
-		for _, s := range all {
-			t.score(t.seq.Load(), now(), "voice", s.At, s.Voice)
-		}
-	}
-}
-
-// score keeps a score. Two goroutines bring them: in real time theirs are put in order.
-func (t *tape) score(seq uint64, now time.Duration, name string, at time.Duration, value float32) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.scored = max(t.scored, now)
-	t.writer.Score(seq, t.scored, name, at, value)
+	return func(all []vad.Score) { t.notes.Scores(now(), all) }
 }
 
 func (t *tape) tick(at time.Duration) {

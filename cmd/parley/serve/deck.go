@@ -11,6 +11,7 @@ import (
 
 	"parley/agent"
 	"parley/agent/archive"
+	"parley/agent/replay"
 	"parley/agent/replay/cassette"
 	"parley/media"
 	"parley/media/record"
@@ -82,8 +83,7 @@ func (d *deck) load(id string, call *rtc.Call, p agent.Profile, engines map[stri
 
 // tape is one that writes with w.
 func (d *deck) tape(id string, w *record.Writer, now func() time.Duration, tell func(msg []byte)) *tape {
-	t := &tape{deck: d, id: id, writer: w, now: now, pauses: pauses{off: map[side]bool{}, tell: tell}}
-	t.json = json.NewEncoder(&t.line)
+	t := &tape{deck: d, id: id, writer: w, notes: replay.NewNotes(w), now: now, pauses: pauses{off: map[side]bool{}, tell: tell}}
 	t.sink = &cassette.Sink{Now: now, Line: t.said}
 	if d.speech {
 		t.sink.Blob = t.blob

@@ -1,15 +1,14 @@
 package serve
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"iter"
 	"log/slog"
 	"sync"
 	"time"
 
 	"parley/agent"
+	"parley/agent/replay"
 	"parley/agent/replay/cassette"
 	"parley/agent/turn"
 	"parley/agent/vad"
@@ -22,18 +21,14 @@ type tape struct {
 	deck   *deck
 	id     string
 	writer *record.Writer
+	notes  *replay.Notes
 	taps   record.Taps
 	sink   *cassette.Sink
 	now    func() time.Duration
 
-	mu        sync.Mutex
-	rule      discretion
-	pauses    pauses
-	line      bytes.Buffer // the newest event as JSON
-	json      *json.Encoder
-	scores    uint64        // so far
-	scored    time.Duration // the newest
-	tapeLines uint64        // so far
+	mu     sync.Mutex
+	rule   discretion
+	pauses pauses
 }
 
 // run records until ctx ends, which is after the call's streams have.
@@ -55,7 +50,7 @@ func (t *tape) note(e agent.Event) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.Step != nil && e.Step.In.Kind == turn.Muted {
+	if e.Step != nil && e.Step.In.Kind == turn.Muted && t.rule.mode == waiting { // of the packets, which are kept already
 		t.writer.Mute(e.At, e.Step.In.On)
 	}
 	was := t.rule.mode
@@ -66,15 +61,8 @@ func (t *tape) note(e agent.Event) {
 	case was == rolling && is == waiting:
 		t.writer.PauseLog(e.At, "what comes late may be of the pause")
 	}
-	if !ok {
-		return
-	}
-	if e.Step != nil && e.Step.In.Kind == turn.Finished {
-		t.score(e.At, "finished", e.At, e.Step.In.P)
-	}
-	t.line.Reset()
-	if t.json.Encode(e) == nil { // none of these types can fail
-		t.writer.Log(e.Seq, e.At, bytes.TrimSuffix(t.line.Bytes(), []byte("\n")))
+	if ok {
+		t.notes.Event(e)
 	}
 }
 
@@ -86,16 +74,7 @@ func (t *tape) heard(all []vad.Score) {
 	if t.rule.mode != rolling {
 		return
 	}
-	for _, s := range all {
-		t.score(now, "voice", s.At, s.Voice)
-	}
-}
-
-// score keeps a score. Two goroutines bring them: their times are put in order.
-func (t *tape) score(now time.Duration, name string, at time.Duration, value float32) {
-	t.scores++
-	t.scored = max(t.scored, now)
-	t.writer.Score(t.scores, t.scored, name, at, value)
+	t.notes.Scores(now, all)
 }
 
 // tick notes a moment at which sound was made of no packet.
@@ -110,8 +89,7 @@ func (t *tape) said(now time.Duration, line []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.rule.tape(line) {
-		t.tapeLines++
-		t.writer.Tape(t.tapeLines, now, line)
+		t.notes.Tape(now, line)
 	}
 }
 
