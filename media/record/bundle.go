@@ -73,15 +73,22 @@ func (b *Bundle) entries(name string) iter.Seq2[Entry, error] {
 	}
 }
 
-func (b *Bundle) open(name string) (*os.File, int64, error) {
-	f, err := b.root.Open(name)
+func (b *Bundle) open(name string) (*os.File, int64, error) { return openFile(b.root, name) }
+
+// openFile opens a file of a bundle. What is no file is not opened: a pipe would wait for a writer for ever.
+func openFile(root *os.Root, name string) (*os.File, int64, error) {
+	info, err := root.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a file")
+	}
+	var f *os.File
+	if err == nil {
+		f, err = root.Open(name)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", name, err)
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("read %s: not a file", name)
-	}
+	info, err = f.Stat()
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -121,9 +122,9 @@ func parseManifest(b []byte) (Manifest, error) {
 
 // readManifest reads the manifest of an open folder.
 func readManifest(root *os.Root) (Manifest, error) {
-	f, err := root.Open(manifestFile)
+	f, _, err := openFile(root, manifestFile)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("read manifest: %w", err)
+		return Manifest{}, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, manifestMost+1))
@@ -142,7 +143,10 @@ const partSuffix = ".part"
 // writeWhole writes a file of dir so that it is there whole or not at all, also after a power cut.
 func writeWhole(dir, name string, b []byte) error {
 	path := filepath.Join(dir, name)
-	f, err := os.OpenFile(path+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err := os.Remove(path + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path+partSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // what a link leads to is not ours
 	if err != nil {
 		return err
 	}

@@ -34,16 +34,16 @@ func Recover(path string) (cut int64, err error) {
 		}
 		cut += n
 	}
-	return cut, sweep(path)
+	return cut, b.sweep()
 }
 
 // sweep removes files that were not whole yet.
-func sweep(path string) (err error) {
+func (b *Bundle) sweep() (err error) {
 	for _, pattern := range []string{manifestFile + partSuffix, blobsDir + "/*" + partSuffix} {
-		found, bad := fs.Glob(os.DirFS(path), pattern)
+		found, bad := fs.Glob(b.root.FS(), pattern)
 		err = errors.Join(err, bad)
 		for _, name := range found {
-			err = errors.Join(err, os.Remove(filepath.Join(path, name)))
+			err = errors.Join(err, b.root.Remove(name))
 		}
 	}
 	return err
