@@ -1,6 +1,7 @@
 package dialogs
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -33,30 +34,57 @@ type trial struct {
 	under  string // name of a fault or of a network profile
 }
 
-// trials are every dialog with two faults and a network, chosen by its name.
+// again is a dialog as parley replay fault holds it: from its record.
+func again(t *testing.T, h held) rerun.Stage {
+	t.Helper()
+	b, err := record.Open(h.got.Bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	s, trouble, err := rerun.Recorded(b, h.stage.Engines.Voice)
+	if err = errors.Join(trouble, err); err != nil {
+		t.Fatal(err)
+	}
+	s.Dir = h.stage.Dir
+	return s
+}
+
+// trials are every dialog with every fault, from its record, and over every bad network; with -short two faults and one network
+// each, chosen by its name.
 func trials(t *testing.T, all []held) (list []trial) {
 	t.Helper()
-	names, paths := fault.Names(), netsim.Profiles()[1:] // the first is a clean one
 	for _, h := range all {
-		n := key(h.Name)
-		one, step := n%uint64(len(names)), 1+n/1000%uint64(len(names)-1)
-		for _, i := range []uint64{one, (one + step) % uint64(len(names))} {
-			f, err := fault.Named(names[i])
+		for _, name := range some(key(h.Name), 2, fault.Names()) {
+			f, err := fault.Named(name)
 			if err != nil {
 				t.Fatal(err)
 			}
 			f.Seed = key(h.Name, f.Name)
-			s := h.stage
+			s := again(t, h)
 			s.ID = h.Name + "-" + f.Name
 			s.Engines.Recognizer = f.Recognizer(s.Engines.Recognizer)
 			s.Engines.Model = f.Model(s.Engines.Model)
 			s.Engines.Voice = f.Voice(s.Engines.Voice)
 			list = append(list, trial{s, h.Dialog, f.Name})
 		}
-		s := h.stage
-		p := paths[n/7%uint64(len(paths))]
-		s.ID, s.Network = h.Name+"-"+p.Name, &rerun.Network{Profile: p, Seed: n}
-		list = append(list, trial{s, h.Dialog, p.Name})
+		for _, p := range some(key(h.Name, "net"), 1, netsim.Profiles()[1:]) { // the first is a clean one
+			s := h.stage
+			s.ID, s.Network = h.Name+"-"+p.Name, &rerun.Network{Profile: p, Seed: key(h.Name)}
+			list = append(list, trial{s, h.Dialog, p.Name})
+		}
+	}
+	return list
+}
+
+// some are all of a list, or with -short n of it that a number chooses.
+func some[T any](number uint64, n int, all []T) (list []T) {
+	if !testing.Short() {
+		return all
+	}
+	step := 1 + number/1000%uint64(len(all)-1)
+	for i := range uint64(n) {
+		list = append(list, all[(number+i*step)%uint64(len(all))])
 	}
 	return list
 }
