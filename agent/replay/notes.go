@@ -15,21 +15,13 @@ import (
 // Notes write into a record what of a conversation is not media, as this package reads it. Their methods may be called from any
 // goroutine and do not block.
 type Notes struct {
-	w *record.Writer
+	Writer *record.Writer
 
 	mu     sync.Mutex
 	line   bytes.Buffer // the newest event as JSON
-	json   *json.Encoder
 	scores uint64        // so far
 	scored time.Duration // the newest
 	tapes  uint64        // lines so far
-}
-
-// NewNotes are notes that w keeps.
-func NewNotes(w *record.Writer) *Notes {
-	n := &Notes{w: w}
-	n.json = json.NewEncoder(&n.line)
-	return n
 }
 
 // Event keeps an event, and what it tells of mutes and of the end-of-turn model. Events are given in their order.
@@ -39,14 +31,14 @@ func (n *Notes) Event(e agent.Event) {
 	if e.Step != nil {
 		switch in := e.Step.In; in.Kind {
 		case turn.Muted:
-			n.w.Mute(e.At, in.On)
+			n.Writer.Mute(e.At, in.On)
 		case turn.Finished:
 			n.score(e.At, "finished", in.At, in.P)
 		}
 	}
 	n.line.Reset()
-	if n.json.Encode(e) == nil { // none of its types can fail
-		n.w.Log(e.Seq, e.At, bytes.TrimSuffix(n.line.Bytes(), []byte("\n")))
+	if json.NewEncoder(&n.line).Encode(e) == nil { // none of its types can fail
+		n.Writer.Log(e.Seq, e.At, bytes.TrimSuffix(n.line.Bytes(), []byte("\n")))
 	}
 }
 
@@ -63,7 +55,7 @@ func (n *Notes) Scores(now time.Duration, all []vad.Score) {
 func (n *Notes) score(now time.Duration, name string, at time.Duration, value float32) {
 	n.scores++
 	n.scored = max(n.scored, now)
-	n.w.Score(n.scores, n.scored, name, at, value)
+	n.Writer.Score(n.scores, n.scored, name, at, value)
 }
 
 // Tape keeps a line of what engines were asked and answered.
@@ -71,5 +63,5 @@ func (n *Notes) Tape(now time.Duration, line []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.tapes++
-	n.w.Tape(n.tapes, now, line)
+	n.Writer.Tape(n.tapes, now, line)
 }

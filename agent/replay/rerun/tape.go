@@ -46,7 +46,7 @@ func newTape(s Stage, up, down *media.Relay[media.Packet]) (*tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tape{writer: w, notes: replay.NewNotes(w), mute: s.Mute, folder: filepath.Join(s.Dir, folder), taps: record.Taps{
+	return &tape{writer: w, notes: &replay.Notes{Writer: w}, mute: s.Mute, folder: filepath.Join(s.Dir, folder), taps: record.Taps{
 		Up: up.Tap(tapeDepth, media.DropNewest), Down: down.Tap(tapeDepth, media.DropNewest),
 	}}, nil
 }

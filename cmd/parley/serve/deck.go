@@ -83,7 +83,7 @@ func (d *deck) load(id string, call *rtc.Call, p agent.Profile, engines map[stri
 
 // tape is one that writes with w.
 func (d *deck) tape(id string, w *record.Writer, now func() time.Duration, tell func(msg []byte)) *tape {
-	t := &tape{deck: d, id: id, writer: w, notes: replay.NewNotes(w), now: now, pauses: pauses{off: map[side]bool{}, tell: tell}}
+	t := &tape{deck: d, id: id, writer: w, notes: &replay.Notes{Writer: w}, now: now, pauses: pauses{off: map[side]bool{}, tell: tell}}
 	t.sink = &cassette.Sink{Now: now, Line: t.said}
 	if d.speech {
 		t.sink.Blob = t.blob
