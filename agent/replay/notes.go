@@ -18,7 +18,7 @@ type Notes struct {
 	Writer *record.Writer
 
 	mu     sync.Mutex
-	line   bytes.Buffer // the newest event as JSON
+	line   bytes.Buffer  // the newest event as JSON
 	scores uint64        // so far
 	scored time.Duration // the newest
 	tapes  uint64        // lines so far
