@@ -71,6 +71,7 @@ func (b *Bundle) Track(k Kind, rate int) iter.Seq2[Piece, error] {
 			err = errors.New("only packets have a sound")
 		}
 		if err != nil {
+			err = errors.Join(err, b.bad) // an unknown codec is one of the manifest
 			yield(Piece{}, fmt.Errorf("derive track %v at %d Hz: %w", k, rate, err))
 			return
 		}

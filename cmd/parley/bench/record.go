@@ -69,6 +69,11 @@ func (c *RecordCmd) Run(ctx context.Context, out io.Writer) error {
 
 // bench is Run with a server of these flags; once makes a run, with a record if there is a folder.
 func (c *RecordCmd) bench(out io.Writer, args []string, once func(args []string, dir string) (recorded, error)) error {
+	if c.Disk != "" {
+		if err := os.MkdirAll(c.Disk, 0o700); err != nil {
+			return fmt.Errorf("make a folder to record to: %w", err)
+		}
+	}
 	dir, err := os.MkdirTemp(c.Disk, "parley-bench-record-")
 	if err != nil {
 		return fmt.Errorf("make a folder to record to: %w", err)
