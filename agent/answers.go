@@ -31,7 +31,8 @@ type answer struct {
 	discarded   bool
 	began       bool
 	since       since
-	shown       string // heard text that was last told
+	shown       string        // heard text that was last told
+	ahead       time.Duration // when it was interrupted: sent, but not played
 
 	made
 }
@@ -144,11 +145,12 @@ func (c *core) say(n int, text string) {
 func (c *core) release(r *answer) {
 	c.answers.prepared = nil
 	if old := c.answers.speaking; old != nil && !old.interrupted {
-		old.interrupted = true
+		old.interrupted, old.ahead = true, c.player.ahead(c.now)
 		c.do(act{kind: cancel, reply: old.n, why: ErrBargeIn})
 	}
 	c.answers.speaking, c.answers.turn = r, r.turn
 	c.view.partial = ""
+	c.player.line(c.now, true)
 	c.do(act{kind: release, reply: r.n})
 }
 
@@ -160,7 +162,8 @@ func (c *core) interrupt(d turn.Decision) {
 	if r == nil {
 		return
 	}
-	r.interrupted = true
+	r.interrupted, r.ahead = true, c.player.ahead(c.now)
+	c.player.line(c.now, false)
 	c.view.sorry = d.Reason == turn.NoAnswer && r.fixed == ""
 	sent := c.do(act{kind: cut, reply: r.n, why: ErrBargeIn})
 	if !r.began {
@@ -232,6 +235,7 @@ func (c *core) heard(r *answer, sent time.Duration) {
 
 // said is the answer's three texts once sent of its sound has gone out.
 func (r *answer) said(sent time.Duration, done bool) Said {
+	sent = max(0, sent-r.ahead)
 	s := Said{Generated: r.generated, Sent: strings.Join(r.phrases, " "), Done: done, Interrupted: r.interrupted}
 	s.Heard = s.Sent
 	if !done || r.interrupted || sent < r.audio-media.FrameDuration {
@@ -248,7 +252,7 @@ func (r *made) upTo(text string, sent time.Duration) string {
 	if r.audio == 0 || sent == 0 {
 		return ""
 	}
-	n := min(len(text), int(int64(len(text))*int64(sent)/int64(r.audio)))
+	n := max(0, min(len(text), int(int64(len(text))*int64(sent)/int64(r.audio))))
 	if n == len(text) {
 		return text
 	}
@@ -270,4 +274,27 @@ func firstWords(text string, words []tts.Word, sent time.Duration) string {
 		}
 	}
 	return strings.Join(written[:n], " ")
+}
+
+// player is what is known of the caller's player: it plays what was sent, a lag later.
+type player struct {
+	lag   time.Duration // as last reported; 0: not known
+	on    bool          // the line sends
+	since time.Duration // since when it does, or does not
+	then  time.Duration // how far the player was behind at that moment
+}
+
+// ahead is how much of what was sent is not played yet. While the line is held the player catches up.
+func (p *player) ahead(now time.Duration) time.Duration {
+	if p.on {
+		return max(0, min(p.lag, p.then+now-p.since))
+	}
+	return max(0, p.then-(now-p.since))
+}
+
+// line says that the line sends from now on, or does not.
+func (p *player) line(now time.Duration, on bool) {
+	if on != p.on {
+		p.then, p.since, p.on = p.ahead(now), now, on
+	}
 }

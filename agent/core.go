@@ -20,6 +20,7 @@ type core struct {
 	machine *turn.Machine
 	history history
 	answers answers
+	player  player
 	view    view
 	leave   error // the conversation is over: why
 }
@@ -112,6 +113,8 @@ func (c *core) input(in Input) {
 		c.step(turn.Input{Kind: turn.PathLost, At: in.At})
 	case PathBack:
 		c.step(turn.Input{Kind: turn.PathBack})
+	case Played:
+		c.player.lag = in.At
 	case HangUp:
 		c.leave = ErrHungUp
 	}
@@ -165,9 +168,11 @@ func (c *core) caption(text string, final bool) {
 func (c *core) act(d turn.Decision) {
 	switch d.Kind {
 	case turn.Hold:
+		c.player.line(c.now, false)
 		c.do(act{kind: hold})
 	case turn.Resume:
 		c.caption("", true)
+		c.player.line(c.now, true)
 		c.do(act{kind: resume, back: d.Back})
 	case turn.Interrupt:
 		c.interrupt(d)

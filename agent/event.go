@@ -86,7 +86,7 @@ type Asked struct {
 type Said struct {
 	Generated   string // by the model
 	Sent        string // to the voice
-	Heard       string // sent as sound; after an interruption cut at a word
+	Heard       string // sent as sound; after an interruption cut at a word, by what was played of it if that is known
 	Done        bool   // nothing more will come
 	Interrupted bool
 }
@@ -106,7 +106,7 @@ type Input struct {
 	Kind InputKind     `json:"kind"`
 	Text string        `json:"text,omitempty"`
 	On   bool          `json:"on,omitempty"`
-	At   time.Duration `json:"at,omitempty"` // PathLost: on the session clock
+	At   time.Duration `json:"at,omitempty"` // PathLost: on the session clock; Played: the lag
 }
 
 // InputKind says what an Input is.
@@ -121,6 +121,8 @@ const (
 	Key      InputKind = "key"  // Text is a key that was pressed: 0–9, *, #, A–D
 	PathLost InputKind = "lost" // the network path is dead: what was sent since At did not arrive
 	PathBack InputKind = "back" // and there again
+
+	Played InputKind = "played" // the caller's loudspeaker now plays what we sent that long ago (At)
 )
 
 // Why a reply was canceled, as context.Cause tells it, and why a conversation ended.

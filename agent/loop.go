@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/agent/echo"
 	"parley/agent/turn"
 	"parley/internal/provider"
 	"parley/media"
@@ -25,6 +26,7 @@ type loop struct {
 	arrivals chan arrival
 	feed     *feed
 	recent   recent
+	echo     echo.Guard
 	stage    stage // which reply has the playout
 
 	// owned by run
@@ -43,7 +45,10 @@ func newLoop(s *Session) *loop {
 		l.Now = func() time.Duration { return time.Since(start) }
 	}
 	l.recent.most = 8 * media.ListenRate
-	s.Out.Watch(l.watch)
+	s.Out.Watch(func(f media.Frame, sent time.Duration) {
+		l.echo.Sent(l.Now(), f)
+		l.watch(sent)
+	})
 	return l
 }
 

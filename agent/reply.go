@@ -98,17 +98,25 @@ func (l *loop) phrases(r *reply, req llm.Request) media.Source[string] {
 				l.send(ctx, arrival{took: &Taken{Kind: Phrased, Reply: r.n, Text: p}})
 				return yield(p)
 			}
-			var cut cutter
+			cut := cutter{model: r.fixed == ""}
 			for text, err := range l.text(ctx, r, req) {
 				if err != nil {
 					r.fail(fmt.Errorf("generate an answer: %w", err))
 					break
 				}
-				l.send(ctx, arrival{took: &Taken{Kind: Wrote, Reply: r.n, Text: text}})
+				if wrote := clean(text); wrote != "" {
+					l.send(ctx, arrival{took: &Taken{Kind: Wrote, Reply: r.n, Text: wrote}})
+				}
 				for _, p := range cut.add(text) {
 					if !give(p) {
 						return
 					}
+				}
+				if over, err := cut.over(); over {
+					if err != nil {
+						r.fail(fmt.Errorf("generate an answer: %w: %w", err, provider.ErrTruncated))
+					}
+					break
 				}
 			}
 			if p := cut.rest(); p != "" && ctx.Err() == nil {
@@ -125,10 +133,8 @@ func (l *loop) text(ctx context.Context, r *reply, req llm.Request) iter.Seq2[st
 	}
 	return func(yield func(string, error) bool) {
 		for d, err := range l.Model.Generate(ctx, req) {
-			if text := clean(d.Text); err != nil || text != "" {
-				if !yield(text, err) {
-					return
-				}
+			if (err != nil || d.Text != "") && !yield(d.Text, err) {
+				return
 			}
 		}
 	}

@@ -118,21 +118,32 @@ func (l *loop) uplink(ctx context.Context) {
 		if l.Heard != nil && len(scores) > 0 {
 			l.Heard(scores)
 		}
+		echo := l.echo.Heard(f)
 		for _, sc := range scores {
-			ear.hear(sc)
+			ear.hear(caller(sc, echo))
 		}
-		sound.hear(f, ear.voice(f.At))
+		if !echo {
+			sound.hear(f, ear.voice(f.At))
+		}
 		l.feed.put(f, ear.voice(f.At)) // before the scores: a flush that they bring is for this frame too
 		if l.Finisher != nil {
 			l.recent.put(f)
 		}
 		for _, sc := range scores {
-			if told.worth(sc, sound.at) {
+			if sc = caller(sc, echo); told.worth(sc, sound.at) {
 				l.send(ctx, arrival{step: turn.Input{Kind: turn.Score, At: sc.At, Voice: sc.Voice, Loud: sound.at}})
 			}
 		}
 	}
 	l.send(ctx, failure(Failed, "", ErrAudioEnd))
+}
+
+// caller is a score without the agent's own voice.
+func caller(s vad.Score, echo bool) vad.Score {
+	if echo {
+		s.Voice = 0
+	}
+	return s
 }
 
 // hangover says which frames hold voice: it lasts a little longer than its scores.

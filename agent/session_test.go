@@ -283,7 +283,7 @@ func heardOf(c *call, n int) (heard string) {
 
 func TestCoughDoesNotStopTheAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCall([]string{"mm-hm"}, at(14), span{at(2), at(2.3)})
+		c := newCall([]string{"mm-hm"}, at(11), span{at(2), at(2.3)})
 		c.Profile.Greeting = "This is a sentence of some length, so that it lasts until the end."
 		c.run(t)
 		c.expect(t, `
@@ -329,7 +329,7 @@ end: the caller's audio ended`)
 // whether anybody is there nor takes the outage for the end of a turn. The log repeats, and time goes on in it.
 func TestPathLostAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCall(nil, at(30))
+		c := newCall(nil, at(22))
 		c.Profile.Greeting = "This is a sentence of some length, so that it lasts for a while, and then some more."
 		c.Input = func(ctx context.Context) iter.Seq[agent.Input] {
 			return func(yield func(agent.Input) bool) {

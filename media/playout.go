@@ -37,7 +37,7 @@ type Playout struct {
 	voiced  bool // the last frame had speech
 	fadeIn  bool
 	stats   PlayoutStats
-	watch   func(sent time.Duration)
+	watch   func(spoken Frame, sent time.Duration)
 }
 
 // PlayoutStats counts what a listener could have noticed.
@@ -61,9 +61,9 @@ func NewPlayout(rate int, sink func(Frame)) *Playout {
 // Rate is what Play's frames must have, in samples a second.
 func (p *Playout) Rate() int { return p.rate }
 
-// Watch has f called by Run after every frame of speech, with the place in the speech that was sent. f
-// must not block. It is set once, before Run.
-func (p *Playout) Watch(f func(sent time.Duration)) { p.watch = f }
+// Watch has f called by Run after every frame of speech, with that frame, valid until f returns, and the place in the
+// speech that was sent. f must not block. It is set once, before Run.
+func (p *Playout) Watch(f func(spoken Frame, sent time.Duration)) { p.watch = f }
 
 // Stats is a snapshot of the counters.
 func (p *Playout) Stats() PlayoutStats {
@@ -108,7 +108,7 @@ func (p *Playout) tick(at time.Duration, pcm []int16) {
 	}
 	p.sink(f)
 	if spoke && p.watch != nil {
-		p.watch(sent)
+		p.watch(f, sent)
 	}
 }
 
@@ -280,7 +280,8 @@ func (p *Playout) Hold() time.Duration {
 	return p.speech.sent()
 }
 
-// Resume ends a Hold and repeats the last back of speech, at most 3 s.
+// Resume ends a Hold and repeats the last back of speech, at most 3 s: from a quiet place at most 150 ms from there, if there
+// is one, which most often lies between two words. Sound that goes on is faded in.
 func (p *Playout) Resume(back time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -249,6 +249,67 @@ func TestEdgesDoNotClick(t *testing.T) {
 	})
 }
 
+// words is speech of 360 ms of sound, at its level at once, and 40 ms of silence, again and again.
+func words(total time.Duration) iter.Seq2[media.Frame, error] {
+	return func(yield func(media.Frame, error) bool) {
+		for at := time.Duration(0); at < total; at += 400 * time.Millisecond {
+			pcm := make([]int16, rate*4/10)
+			for i := range pcm[:rate*36/100] {
+				pcm[i] = int16(1000 - 2000*(i/24%2))
+			}
+			if !yield(media.Frame{Rate: rate, PCM: pcm}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// What goes on after a hold begins between two words if there is such a place near the one that was asked for, never earlier than
+// the speech itself; it is faded in, and all of the speech counts as sent in the end.
+func TestResumeBetweenWords(t *testing.T) {
+	for _, c := range []struct{ hold, back, from, to time.Duration }{
+		{1707, 250, 1540, 1580}, // from before the gap
+		{1907, 300, 1540, 1600}, // from its end
+		{1707, 1000, 740, 780},
+		{1807, 0, 1780, 1800},  // no rewind: nothing is repeated
+		{1407, 30, 1350, 1380}, // no gap was sent within 150 ms: as asked
+		{107, 300, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLine(t)
+			var places []time.Duration
+			l.Watch(func(f media.Frame, sent time.Duration) {
+				if len(f.PCM) != rate/50 {
+					t.Errorf("a frame of %d samples", len(f.PCM))
+				}
+				places = append(places, sent)
+			})
+			ms := time.Millisecond
+			var before int
+			time.AfterFunc(c.hold*ms, func() { l.Hold() })
+			time.AfterFunc(c.hold*ms+500*ms, func() { before = len(l.sent()); l.Resume(c.back * ms) })
+			sent, err := l.Play(t.Context(), words(4*time.Second))
+			if sent != 4*time.Second || err != nil {
+				t.Errorf("sent %v, %v", sent, err)
+			}
+			again := 1
+			for again < len(places) && places[again] > places[again-1] { // the tail that is faded out comes with no new place
+				again++
+			}
+			if again++; c.back == 0 || places[again-1] < places[again-2] {
+				again--
+			}
+			if from := places[again] - media.FrameDuration; from < c.from*ms || from > c.to*ms {
+				t.Errorf("held at %v, back %v: it went on at %v", c.hold*ms, c.back*ms, from)
+			}
+			first := l.sent()[before]
+			if len(first) == 0 || first[0] != 0 || first[20] > 250 || first[20] < -250 {
+				t.Errorf("held at %v: it went on with a click", c.hold*ms)
+			}
+		})
+	}
+}
+
 func TestRunAfterStallDoesNotBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration

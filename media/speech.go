@@ -55,9 +55,39 @@ func (s *speech) last(n int) []int16 { return s.buf[max(s.pos, len(s.buf)-n):] }
 func (s *speech) keep(n int) { s.buf = s.buf[:min(len(s.buf), s.pos+n)] }
 func (s *speech) drop()      { s.buf = s.buf[:s.pos] }
 
-// rewind goes back n samples, as far as they are there, and says whether it went.
+// A quiet place is looked for so near to where a rewind would end, as one of so many samples whose power is at most a quarter.
+const (
+	quietNear = 150 * time.Millisecond
+	quietLong = 20 * time.Millisecond
+	quietStep = 5 * time.Millisecond
+)
+
+// rewind goes back n samples, or to a quiet place near there, as far as they are there, and says whether it went.
 func (s *speech) rewind(n int) bool {
-	n = max(0, min(n, s.pos, s.pos-s.first))
-	s.pos -= n
-	return n > 0
+	if n = max(0, min(n, s.pos, s.pos-s.first)); n == 0 {
+		return false
+	}
+	s.pos = s.quiet(s.pos - n)
+	return true
+}
+
+// quiet is the place of the quietest 20 ms of what was sent around a place, or that place if nothing is much quieter.
+func (s *speech) quiet(place int) int {
+	samples := func(d time.Duration) int { return int(int64(s.rate) * int64(d) / int64(time.Second)) }
+	near, long := samples(quietNear), samples(quietLong)
+	best, least := place, s.power(place, long)/4
+	for at := max(0, s.first, place-near); at+long <= min(s.pos, place+near); at += samples(quietStep) {
+		if p := s.power(at, long); p < least {
+			best, least = at, p
+		}
+	}
+	return best
+}
+
+// power is the sum of the squares of n samples.
+func (s *speech) power(from, n int) (sum float64) {
+	for _, v := range s.buf[from:min(from+n, len(s.buf))] {
+		sum += float64(v) * float64(v)
+	}
+	return sum
 }

@@ -91,8 +91,10 @@ func encode[T any](v T) []byte {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// textLimit is the longest typed text, in bytes.
-const textLimit = 4000
+const (
+	textLimit  = 4000 // the longest typed text, in bytes
+	delayLimit = 2000 // the longest delay of a loudspeaker, in milliseconds
+)
 
 // ParseCommand reads a message of the caller.
 func ParseCommand(msg []byte) (Command, error) {
@@ -110,9 +112,13 @@ func ParseCommand(msg []byte) (Command, error) {
 		if len(c.Key) != 1 || !strings.Contains("0123456789*#ABCD", c.Key) {
 			return Command{}, errors.New("read message: a key is one of 0-9, *, #, A-D")
 		}
+	case "playout":
+		if c.DelayMS < 0 || c.DelayMS > delayLimit {
+			return Command{}, fmt.Errorf("read message: a delay is 0 to %d milliseconds", delayLimit)
+		}
 	case "mute", "record", "hangup":
 	default:
-		return Command{}, fmt.Errorf("read message: its type %.20q is not text, mute, key, record or hangup", c.Type)
+		return Command{}, fmt.Errorf("read message: its type %.20q is not text, mute, key, record, playout or hangup", c.Type)
 	}
 	return c, nil
 }
@@ -126,6 +132,8 @@ func (c Command) Input() (in agent.Input, ok bool) {
 		return agent.Input{Kind: agent.Mute, On: c.On}, true
 	case "key":
 		return agent.Input{Kind: agent.Key, Text: c.Key}, true
+	case "playout":
+		return agent.Input{Kind: agent.Played, At: time.Duration(c.DelayMS * float64(time.Millisecond))}, true
 	case "hangup":
 		return agent.Input{Kind: agent.HangUp}, true
 	}

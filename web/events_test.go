@@ -53,6 +53,8 @@ func TestParseCommand(t *testing.T) {
 		`{"type":"key","key":"5"}`:          {Kind: agent.Key, Text: "5"},
 		`{"type":"key","key":"D"}`:          {Kind: agent.Key, Text: "D"},
 		`{"type":"hangup","extra":[1,2,3]}`: {Kind: agent.HangUp},
+		`{"type":"playout","delayMs":85.5}`: {Kind: agent.Played, At: 85500 * time.Microsecond},
+		`{"type":"playout","delayMs":2000}`: {Kind: agent.Played, At: 2 * time.Second},
 	} {
 		c, err := ParseCommand([]byte(msg))
 		if got, ok := c.Input(); err != nil || !ok || got != want {
@@ -64,6 +66,7 @@ func TestParseCommand(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for _, msg := range []string{``, `null`, `[]`, `{"type":"text"}`, `{"type":"record","on":1}`, `{"type":5}`, `{"type":"sing"}`,
+		`{"type":"playout","delayMs":-1}`, `{"type":"playout","delayMs":2001}`, `{"type":"playout","delayMs":"long"}`,
 		`{"type":"key"}`, `{"type":"key","key":"E"}`, `{"type":"key","key":"12"}`, `{"type":"key","key":5}`,
 		`{"type":"text","text":"` + strings.Repeat("x", 5000) + `"}`} {
 		if got, err := ParseCommand([]byte(msg)); err == nil {
@@ -76,6 +79,7 @@ func FuzzParseCommand(f *testing.F) {
 	f.Add([]byte(`{"type":"text","text":"hello"}`))
 	f.Add([]byte(`{"type":"mute","on":1e99}`))
 	f.Add([]byte(`{"type":"key","key":"*"}`))
+	f.Add([]byte(`{"type":"playout","delayMs":120}`))
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		c, err := ParseCommand(msg)
 		in, ok := c.Input()
@@ -84,6 +88,9 @@ func FuzzParseCommand(f *testing.F) {
 		}
 		if err == nil && in.Kind == agent.Key && (len(in.Text) != 1 || !strings.Contains("0123456789*#ABCD", in.Text)) {
 			t.Errorf("key %q", in.Text)
+		}
+		if err == nil && (in.At < 0 || in.At > delayLimit*time.Millisecond) {
+			t.Errorf("%+v", in)
 		}
 		if err == nil && in.Kind == agent.Typed && (in.Text == "" || len(in.Text) > textLimit) {
 			t.Errorf("%q", in.Text)

@@ -91,12 +91,14 @@ type Recording struct {
 }
 
 // Command is a message from the caller: "text" (Text was typed), "mute" (On), "key" (Key was pressed: one of 0-9*#A-D),
-// "record" (On: the record may go on; else the caller wants it paused), "hangup".
+// "record" (On: the record may go on; else the caller wants it paused), "hangup", "playout" (the loudspeaker plays what arrived
+// DelayMS ago: 0 to 2000).
 type Command struct {
-	Type string `json:"type"`
-	Text string `json:"text,omitempty"`
-	On   bool   `json:"on,omitempty"`
-	Key  string `json:"key,omitempty"`
+	Type    string  `json:"type"`
+	Text    string  `json:"text,omitempty"`
+	On      bool    `json:"on,omitempty"`
+	Key     string  `json:"key,omitempty"`
+	DelayMS float64 `json:"delayMs,omitempty"`
 }
 
 // Counters are the figures of a call's media so far. The page is told them every two seconds; GET /sessions/{id} and

@@ -22,6 +22,9 @@ func (m *Machine) after() {
 		m.text.done(m.ear.at)
 		return
 	}
+	if m.keys.pressed != "" { // dial takes both
+		return
+	}
 	if words != m.pause.thought && command(words) == "" {
 		m.discard("the text changed")
 		m.pause.thought = words

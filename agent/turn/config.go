@@ -38,10 +38,10 @@ type BargeIn struct {
 	Rewind time.Duration `json:"rewind"` // how much is repeated when it goes on (300 ms)
 }
 
-// Quiet is how long nobody may speak. Negative: for ever.
+// Quiet is how long nobody may speak. A negative CheckIn or GiveUp: for ever.
 type Quiet struct {
-	CheckIn time.Duration `json:"checkIn"` // ask whether the caller is still there (15 s)
-	GiveUp  time.Duration `json:"giveUp"`  // say goodbye, counted from the same moment (45 s)
+	CheckIn time.Duration `json:"checkIn"` // ask whether the caller is still there (8 s)
+	GiveUp  time.Duration `json:"giveUp"`  // say goodbye, counted from the same moment (30 s)
 	Answer  time.Duration `json:"answer"`  // the longest wait for the agent's first sound (20 s)
 }
 
@@ -64,8 +64,8 @@ func (c Config) WithDefaults() Config {
 	or(&c.Interrupt.Words, 1)
 	or(&c.Interrupt.Text, 700*ms)
 	or(&c.Interrupt.Rewind, 300*ms)
-	or(&c.Silence.CheckIn, 15*time.Second)
-	or(&c.Silence.GiveUp, 45*time.Second)
+	or(&c.Silence.CheckIn, 8*time.Second)
+	or(&c.Silence.GiveUp, 30*time.Second)
 	or(&c.Silence.Answer, 20*time.Second)
 	return c
 }

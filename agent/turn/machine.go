@@ -107,6 +107,7 @@ func (m *Machine) begin(k DecisionKind, text, reason string) {
 	m.pause = pause{heard: -1}
 	m.decide(Decision{Kind: k, Turn: m.turn, Text: text, Reason: reason})
 	if m.path.lost {
+		m.path.voice = false // what the voice held is over
 		m.hold("the path is lost")
 	}
 }

@@ -47,7 +47,7 @@ func parse(t *testing.T, script string) (s story, voices [][2]time.Duration, sai
 		verb, rest, _ := strings.Cut(line, " ")
 		when, rest, _ := strings.Cut(rest, " ")
 		var at time.Duration
-		if verb != "answers" && verb != "recognizer" {
+		if verb != "answers" && verb != "recognizer" && verb != "agent" {
 			at = dur(t, when)
 		}
 		switch verb {
@@ -59,6 +59,15 @@ func parse(t *testing.T, script string) (s story, voices [][2]time.Duration, sai
 				t.Fatalf("%s: %v", line, err)
 			}
 			said = append(said, event{at, turn.Input{Text: text}})
+		case "hears": // hears AT "TEXT": what the recognizer gives of itself, of the sound that began last; it may change
+			text, _ := strconv.Unquote(rest)
+			in := turn.Input{Kind: turn.Partial, At: at, Text: text}
+			for _, v := range voices {
+				if v[0] < at {
+					in.Start = v[0]
+				}
+			}
+			s.events = append(s.events, event{at, in})
 		case "type":
 			text, _ := strconv.Unquote(rest)
 			s.events = append(s.events, event{at, turn.Input{Kind: turn.Typed, Text: text}})
@@ -85,6 +94,8 @@ func parse(t *testing.T, script string) (s story, voices [][2]time.Duration, sai
 			s.events = append(s.events, event{at, turn.Input{Kind: turn.Finished, P: float32(p), Turn: -1}})
 		case "recognizer": // recognizer takes LENGTH
 			s.text = dur(t, rest)
+		case "agent": // agent takes LENGTH
+			s.answer = dur(t, rest)
 		case "end":
 			s.events = append(s.events, event{at, turn.Input{Kind: "end"}})
 		default:
@@ -135,7 +146,7 @@ func tell(t *testing.T, script string) (log []turn.Entry, out string) {
 	}
 	queue = kept
 	speaking := 0
-	var total time.Duration
+	var total, ready time.Duration // the answer's length, or what is left of it, and when it was to begin
 	sorted := func() { sort.SliceStable(queue, func(i, j int) bool { return queue[i].at < queue[j].at }) }
 	step := func(now time.Duration, in turn.Input) {
 		e := turn.Entry{Seq: uint64(len(log) + 1), Now: now, In: in, Out: m.Step(now, in)}
@@ -192,6 +203,7 @@ func tell(t *testing.T, script string) (log []turn.Entry, out string) {
 						continue
 					}
 					if e.in.Kind == turn.Began && e.in.Turn == d.Turn {
+						ready = e.at
 						continue
 					}
 					kept = append(kept, e)
@@ -201,7 +213,7 @@ func tell(t *testing.T, script string) (log []turn.Entry, out string) {
 				if anyBegan(log, d.Turn) {
 					queue = append(queue, event{now + total + d.Back, turn.Input{Kind: turn.Ended, Turn: d.Turn}})
 				} else if total > 0 {
-					queue = append(queue, event{now + hop, turn.Input{Kind: turn.Began, Turn: d.Turn}})
+					queue = append(queue, event{max(now+hop, ready), turn.Input{Kind: turn.Began, Turn: d.Turn}})
 				}
 			case turn.Interrupt:
 				kept := queue[:0:0]
@@ -296,67 +308,188 @@ func diff(want, got string) string {
 	}
 }
 
-// Whatever comes, in whatever order: the machine wants to be woken later than now, its turns never go
-// back, only a held agent is resumed, and the log repeats.
+// rules are what holds of any conversation, as the machine's inputs and decisions show it.
+type rules struct {
+	last                     int  // the newest turn
+	live, began, held        bool // its answer is not over, sounds, is paused
+	lost, muted, gone, quiet bool // the path, the microphone; goodbye was said; silence may last for ever
+	thought                  bool // an answer is prepared
+}
+
+// take checks a step.
+func (r *rules) take(t *rapid.T, e turn.Entry) {
+	switch in := e.In; in.Kind {
+	case turn.Began:
+		r.began = r.began || r.live && in.Turn == r.last
+	case turn.Ended:
+		if in.Turn == r.last {
+			r.live, r.held = false, false
+		}
+	case turn.PathLost, turn.PathBack:
+		r.lost = in.Kind == turn.PathLost
+	case turn.Muted:
+		r.muted = in.On
+	}
+	for _, d := range e.Out {
+		if wrong := r.decide(d); wrong != "" {
+			t.Fatalf("at %v, %s of turn %d: %v: %s", e.Now, e.In.Kind, e.In.Turn, d, wrong)
+		}
+	}
+}
+
+// decide takes a decision and says what is wrong with it.
+func (r *rules) decide(d turn.Decision) string {
+	next := d.Turn == r.last+1
+	switch d.Kind {
+	case turn.Hold:
+		if !r.live || r.held || d.Turn != r.last {
+			return "there is nothing to hold"
+		}
+		r.held = true
+	case turn.Resume:
+		if !r.live || !r.held || d.Turn != r.last || d.Back < 0 {
+			return "nothing is held"
+		}
+		r.held = false
+	case turn.Interrupt:
+		if !r.live || d.Turn != r.last {
+			return "there is nothing to interrupt"
+		}
+		r.live, r.held = false, false
+	case turn.Flush:
+		if !next {
+			return "the recognizer is asked for another turn"
+		}
+	case turn.Think:
+		if !next || r.thought || d.Text == "" || r.live {
+			return "it cannot be prepared now"
+		}
+		r.thought = true
+	case turn.Discard:
+		if !next || !r.thought {
+			return "nothing is prepared"
+		}
+		r.thought = false
+	default:
+		return r.start(d, next)
+	}
+	return ""
+}
+
+func (r *rules) start(d turn.Decision, next bool) string {
+	switch {
+	case !next || r.live:
+		return "another is not over"
+	case d.Kind == turn.Commit && strings.Trim(d.Text, " .…") == "":
+		return "nothing was said"
+	case r.gone && (d.Kind == turn.CheckIn || d.Kind == turn.GiveUp || d.Kind == turn.Obey):
+		return "goodbye was said"
+	}
+	stop := d.Kind == turn.Obey && d.Text == "stop"
+	r.gone = r.gone || d.Kind == turn.GiveUp || d.Kind == turn.Obey && !stop
+	r.last, r.live, r.began, r.held, r.thought = d.Turn, !stop, false, false, false
+	return ""
+}
+
+// waits: something is waited for, so the machine must want to be woken.
+func (r *rules) waits() bool {
+	if r.live {
+		return !r.lost && (!r.began || r.held)
+	}
+	return !r.lost && !r.muted && !r.gone && !r.quiet
+}
+
+// Whatever comes, in whatever order: every wait has a deadline, later than now; turns never go back; an answer is begun when the one
+// before is over; only what is held is resumed; the log repeats; and a question that is then asked is answered.
 func TestAnyInputKeepsTheRules(t *testing.T) {
 	kinds := []turn.InputKind{turn.Score, turn.Score, turn.Score, turn.Score, turn.Partial, turn.Final, turn.Finished, turn.Began, turn.Ended, turn.Said, turn.Typed, turn.Muted, turn.Key, turn.PathLost, turn.PathBack, turn.Tick, "nonsense"}
 	texts := []string{"", "hello there", "stop", "mm-hm", "goodbye", "I would like to", "Yes.", "…", "5", "#"}
+	configs := []turn.Config{{}, {Silence: turn.Quiet{CheckIn: -1, GiveUp: -1}}, {Interrupt: turn.BargeIn{Words: 2}}, {End: turn.End{Text: time.Millisecond}}}
 	rapid.Check(t, func(t *rapid.T) {
-		m := turn.New(turn.Config{})
+		config := rapid.SampledFrom(configs).Draw(t, "config")
+		m := turn.New(config)
+		r := rules{quiet: config.Silence.CheckIn < 0}
 		var log []turn.Entry
-		var now time.Duration
-		last, held := 0, false
-		var w time.Duration
+		var now, w time.Duration
 		ok := false
-		for range rapid.IntRange(1, 300).Draw(t, "steps") {
-			ticks := ok && rapid.Bool().Draw(t, "ticks")
-			now += time.Duration(rapid.IntRange(0, 400).Draw(t, "ms")) * time.Millisecond
-			in := turn.Input{
-				Kind:  rapid.SampledFrom(kinds).Draw(t, "kind"),
-				At:    now - time.Duration(rapid.IntRange(0, 50).Draw(t, "lag"))*time.Millisecond,
-				Start: time.Duration(rapid.IntRange(0, 5).Draw(t, "start")) * time.Second,
-				Voice: rapid.Float32Range(0, 1).Draw(t, "voice"),
-				Text:  rapid.SampledFrom(texts).Draw(t, "text"),
-				P:     rapid.Float32Range(0, 1).Draw(t, "p"),
-				Turn:  last + rapid.IntRange(-1, 1).Draw(t, "turn"),
-				On:    rapid.Bool().Draw(t, "on"),
-			}
-			if ticks {
-				now, in = w, turn.Input{Kind: turn.Tick}
-			}
+		step := func(at time.Duration, in turn.Input) []turn.Decision {
+			ticks := ok && in.Kind == turn.Tick && at == w
+			now = at
 			e := turn.Entry{Seq: uint64(len(log)), Now: now, In: in, Out: m.Step(now, in)}
-			for _, d := range e.Out {
-				if d.Turn < last {
-					t.Fatalf("turn %d after %d", d.Turn, last)
-				}
-				switch d.Kind {
-				case turn.Commit, turn.Say, turn.CheckIn, turn.GiveUp, turn.Obey:
-					last, held = d.Turn, false
-				case turn.Hold:
-					held = true
-				case turn.Resume:
-					if !held {
-						t.Fatal("resumed what was not held")
-					}
-					held = false
-				case turn.Interrupt:
-					held = false
-				}
-			}
+			r.take(t, e)
 			w, ok = m.Wake()
-			if ok && w <= now {
+			switch {
+			case ok && w <= now:
 				t.Fatalf("wants to be woken at %v, now is %v", w, now)
-			}
-			if ticks && ok && w == now+1 && len(e.Out) == 0 {
+			case !ok && r.waits():
+				t.Fatalf("at %v, %s: it waits without a deadline: %+v", now, in.Kind, r)
+			case ticks && ok && w == now+1 && len(e.Out) == 0:
 				t.Fatalf("woken at %v it does nothing and wants to be woken again at once", now)
 			}
 			e.Wake = w
 			log = append(log, e)
+			return e.Out
 		}
-		if again := turn.Replay(turn.Config{}, log); !reflect.DeepEqual(again, log) {
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			at := now + time.Duration(rapid.IntRange(0, 400).Draw(t, "ms"))*time.Millisecond
+			in := turn.Input{
+				Kind:  rapid.SampledFrom(kinds).Draw(t, "kind"),
+				At:    at - time.Duration(rapid.IntRange(0, 50).Draw(t, "lag"))*time.Millisecond,
+				Start: time.Duration(rapid.IntRange(0, 5).Draw(t, "start")) * time.Second,
+				Voice: rapid.Float32Range(0, 1).Draw(t, "voice"),
+				Text:  rapid.SampledFrom(texts).Draw(t, "text"),
+				P:     rapid.Float32Range(0, 1).Draw(t, "p"),
+				Turn:  r.last + rapid.IntRange(-1, 1).Draw(t, "turn"),
+				On:    rapid.Bool().Draw(t, "on"),
+			}
+			if ok && rapid.Bool().Draw(t, "ticks") {
+				at, in = w, turn.Input{Kind: turn.Tick}
+			}
+			step(at, in)
+		}
+		if again := turn.Replay(config, log); !reflect.DeepEqual(again, log) {
 			t.Fatal("the log does not repeat")
 		}
+		step(now, turn.Input{Kind: turn.PathBack})
+		step(now, turn.Input{Kind: turn.Muted})
+		if !r.gone && !answers(step, func() (time.Duration, bool) { return w, ok }, now) {
+			t.Fatalf("then a question is asked from %v on, and it is not answered: %+v", now, r)
+		}
 	})
+}
+
+// answers asks a question and tells whether it is committed soon after.
+func answers(step func(time.Duration, turn.Input) []turn.Decision, wake func() (time.Duration, bool), now time.Duration) bool {
+	const question = "What time is it?"
+	begins, text := now+7*time.Microsecond, time.Duration(0)
+	for at := begins + hop; at < begins+10*time.Second; at += hop {
+		for done := false; !done; {
+			in := turn.Input{Kind: turn.Score, At: at, Voice: 0.01}
+			if at < begins+800*time.Millisecond {
+				in.Voice = 0.95
+			}
+			moment := at
+			switch w, ok := wake(); {
+			case text > 0 && text <= at && (!ok || text <= w):
+				moment, in = max(text, now), turn.Input{Kind: turn.Final, Start: begins, At: text - 80*time.Millisecond, Text: question}
+				text = 0
+			case ok && w < at:
+				moment, in = w, turn.Input{Kind: turn.Tick}
+			default:
+				done = true
+			}
+			now = moment
+			for _, d := range step(moment, in) {
+				switch {
+				case d.Kind == turn.Flush && moment > begins+400*time.Millisecond:
+					text = moment + 80*time.Millisecond
+				case d.Kind == turn.Commit && strings.Contains(d.Text, question):
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func BenchmarkStepScore(b *testing.B) {

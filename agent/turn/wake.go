@@ -44,7 +44,7 @@ func (m *Machine) wakeDuring(w *wake) {
 func (m *Machine) wakeAfter(w *wake) {
 	if m.pause.open {
 		w.at(m.pause.at + m.c.End.Text)
-	} else if m.settled() {
+	} else if m.settled() && m.keys.pressed == "" {
 		d, _ := m.wait(m.words())
 		w.at(m.over(d))
 	}

@@ -69,6 +69,11 @@ func command(text string) string {
 	return ""
 }
 
+// figures tells a number that is written so: a group of a longer one, perhaps.
+func figures(word string) bool {
+	return word != "" && strings.Trim(word, "0123456789") == ""
+}
+
 // manner is how a text reads.
 type manner uint8
 
@@ -83,11 +88,11 @@ func read(text string) manner {
 	last := p[strings.LastIndexByte(p, ' ')+1:]
 	t := strings.TrimRight(text, " ")
 	switch {
-	case p == "" || strings.HasSuffix(t, ",") || strings.HasSuffix(t, "-") || strings.HasSuffix(t, "..."):
+	case p == "" || strings.HasSuffix(t, ",") || strings.HasSuffix(t, "-") || strings.HasSuffix(t, "...") || strings.HasSuffix(t, "…"):
 		return open
 	case trailing[last] && !strings.HasSuffix(t, "?"):
 		return open
-	case (spelled[last] || len([]rune(last)) == 1) && !strings.HasSuffix(t, "?"):
+	case (spelled[last] || figures(last) || len([]rune(last)) == 1) && !strings.HasSuffix(t, "?"):
 		return vague
 	case strings.HasSuffix(t, ".") || strings.HasSuffix(t, "!") || strings.HasSuffix(t, "?"):
 		return closed

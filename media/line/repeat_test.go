@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,12 +19,18 @@ func TestRepeat(t *testing.T) {
 		at time.Duration
 		p  *media.Packet
 	}
+	var mu sync.Mutex
 	var log []arrival
+	note := func(a arrival) {
+		mu.Lock()
+		defer mu.Unlock()
+		log = append(log, a)
+	}
 	var want []media.Frame
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		now := func() time.Duration { return time.Since(start) }
-		up, err := NewUp(UpOptions{Rate: media.ListenRate, Codec: media.Opus, Tick: func(at time.Duration) { log = append(log, arrival{at: at}) }})
+		up, err := NewUp(UpOptions{Rate: media.ListenRate, Codec: media.Opus, Tick: func(at time.Duration) { note(arrival{at: at}) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +52,7 @@ func TestRepeat(t *testing.T) {
 				}
 				time.Sleep(max(0, wait))
 				p.At = now()
-				log = append(log, arrival{p: &p})
+				note(arrival{p: &p})
 				relay.Send(p)
 				synctest.Wait() // the line takes what is there before it looks at the clock again
 			}

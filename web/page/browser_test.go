@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"testing"
 
@@ -44,6 +45,7 @@ func TestConversation(t *testing.T) {
 	t.Run("typing", func(t *testing.T) { typing(t, p) })
 	t.Run("recording", func(t *testing.T) { recording(t, p) })
 	t.Run("figures", func(t *testing.T) { figures(t, p) })
+	t.Run("playout", func(t *testing.T) { playout(t, p) })
 	t.Run("end", func(t *testing.T) { end(t, p) })
 }
 
@@ -74,7 +76,9 @@ func words(t *testing.T, p *tab) {
 	p.say(`{type: "state", state: "listening", atMs: 9000}`)
 	p.say(`{type: "user", turn: 2, text: "And on Mars?", final: true}`)
 	p.waitSeen(".line.agent .cut", "interrupted")
-	p.wait(`!document.querySelector(".rest")`)
+	p.waitSeen(".line.agent s.rest", "not heard: more than red.")
+	p.wait(`getComputedStyle(document.querySelector("s.rest")).textDecorationLine === "line-through"`)
+	p.shot("cut")
 	for _, hostile := range []string{
 		`"{"`, `"null"`, `"{\"type\":\"user\"}"`, `{type: "later", x: 1}`, `{type: "state", state: "dancing", atMs: 0}`,
 		`{type: "user", turn: 3, text: "<img src=x onerror=alert(1)>", final: true}`,
@@ -159,6 +163,33 @@ func figures(t *testing.T, p *tab) {
 	for _, name := range []string{"concealedSamples", "silentConcealedSamples"} {
 		if v, ok := s[name]; !ok || v < 0 {
 			t.Errorf("%s is %v (present: %v)", name, v, ok)
+		}
+	}
+}
+
+// playout checks that the server is told how far the loudspeaker lags: once a second, and more often while the agent speaks.
+func playout(t *testing.T, p *tab) {
+	p.TB = t
+	p.wait(`peer.lags.length > 0`)
+	p.say(`{type: "state", state: "speaking", atMs: 20000}`)
+	p.wait(`parley.state === "speaking"`)
+	p.run(`peer.lags = []; peer.since = performance.now()`)
+	p.wait(`peer.lags.length >= 8`)
+	if took := p.text(`String(performance.now() - peer.since < 6000)`); took != "true" {
+		t.Error("eight reports took more than six seconds: they come no more often than in silence")
+	}
+	p.say(`{type: "state", state: "listening", atMs: 23000}`)
+	var told []struct {
+		Type    string  `json:"type"`
+		DelayMS float64 `json:"delayMs"`
+	}
+	if err := json.Unmarshal([]byte("["+p.text(`peer.lags.join(",")`)+"]"), &told); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", told)
+	for _, m := range told {
+		if m.DelayMS < 5 || m.DelayMS > 1000 || m.DelayMS != math.Trunc(m.DelayMS) {
+			t.Errorf("a loudspeaker that lags %v ms", m.DelayMS)
 		}
 	}
 }

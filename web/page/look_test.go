@@ -39,7 +39,7 @@ func TestLook(t *testing.T) {
 	p.talk()
 	p.say(hello)
 	check("empty")
-	p.say(`{type: "agent", turn: 0, heard: "Hello. What can I do for you?", generated: "Hello. What can I do for you?", done: true, interrupted: false}`)
+	p.say(`{type: "agent", turn: 0, heard: "Hello. What can I", generated: "Hello. What can I do for you?", done: true, interrupted: true}`)
 	p.say(`{type: "user", turn: 1, text: "Spell a word that does not fit on a telephone.", final: true}`)
 	p.say(`{type: "agent", turn: 1, heard: "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft, which", generated: "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft, which is longer than most.", done: false, interrupted: false}`)
 	p.say(`{type: "latency", turn: 1, totalMs: 823.4, endpointMs: 410, textMs: 452, tokenMs: 590, phraseMs: 655, audioMs: 790}`)

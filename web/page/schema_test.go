@@ -26,7 +26,7 @@ var (
 		{"ended", reflect.TypeFor[web.Ended]()}, {"recording", reflect.TypeFor[web.Recording]()},
 		{"counters", reflect.TypeFor[web.Counters]()},
 	}
-	sent = message{"text\" | \"mute\" | \"key\" | \"record\" | \"hangup", reflect.TypeFor[web.Command]()}
+	sent = message{"text\" | \"mute\" | \"key\" | \"record\" | \"playout\" | \"hangup", reflect.TypeFor[web.Command]()}
 )
 
 type message struct {

@@ -24,6 +24,7 @@ type Cmd struct {
 	Churn  ChurnCmd  `cmd:"" help:"Callers who come and go in every way there is: what is left of them."`
 	Record RecordCmd `cmd:"" help:"The load with and without a record: what recording costs, in processor time, punctuality and bytes."`
 	Net    NetCmd    `cmd:"" help:"Human speech over bad networks: what is lost, what is later, how many words the recognizer gets wrong."`
+	Turns  TurnsCmd  `cmd:"" help:"Whose turn it is: thresholds over human speech or recorded calls, in simulated time."`
 	Talk   TalkCmd   `cmd:"" help:"One caller, real engines: how fast it answers, whom it cuts off, how fast it falls silent."`
 
 	Steady      SteadyCmd      `cmd:"" hidden:"" help:"The callers who stay in bench churn."`

@@ -43,6 +43,7 @@ type Cmd struct {
 	Engines `embed:"" group:"Engines:"`
 	Persona `embed:"" group:"Agent:"`
 	Timing  `embed:"" group:"Turn-taking:"`
+	Floor   `embed:"" group:"Turn-taking:"`
 	Records `embed:"" group:"Recording:"`
 
 	LogLevel slog.Level `group:"Log:" default:"info" help:"debug, info, warn or error. What is said is logged at debug only."`
@@ -89,16 +90,31 @@ type Persona struct {
 	MaxTokens int    `default:"160" help:"The longest answer, in tokens."`
 }
 
-// Timing is the part of turn.Config that flags set.
+// Timing is when a caller is taken to speak, and to have finished: turn.Voice and turn.End.
 type Timing struct {
-	Onset    time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
-	Ahead    time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
-	Short    time.Duration `default:"850ms" help:"Silence that ends a turn that reads and sounds finished."`
-	Middle   time.Duration `default:"950ms" help:"Silence that ends a turn that may be finished."`
-	Long     time.Duration `default:"1.15s" help:"Silence that ends a turn that does not sound finished."`
-	Dangling time.Duration `default:"1.35s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
-	CheckIn  time.Duration `default:"15s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
-	GiveUp   time.Duration `default:"45s" help:"Say goodbye after so long a silence; negative: never."`
+	VoiceStart float32       `default:"0.5" help:"Probability of speech, by the voice detector, at which a voice begins."`
+	VoiceStop  float32       `default:"0.35" help:"Probability of speech under which a voice ends."`
+	Onset      time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
+	Ahead      time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
+	Short      time.Duration `default:"850ms" help:"Silence that ends a turn that reads and sounds finished."`
+	Middle     time.Duration `default:"950ms" help:"Silence that ends a turn that may be finished."`
+	Long       time.Duration `default:"1.15s" help:"Silence that ends a turn that does not sound finished."`
+	Dangling   time.Duration `default:"1.35s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
+	TextWait   time.Duration `default:"2s" help:"The longest wait for the recognizer's text after a caller has spoken."`
+	KeysWait   time.Duration `default:"2s" help:"Pressed keys are answered so long after the last one; # ends them at once."`
+	SoundsDone float32       `default:"0.9" help:"Probability, by the end-of-turn model, from which a turn sounds finished."`
+	SoundsOpen float32       `default:"0.3" help:"Probability under which it sounds unfinished."`
+}
+
+// Floor is who speaks when both would, or nobody does: turn.BargeIn and turn.Quiet.
+type Floor struct {
+	InterruptAsk   time.Duration `default:"400ms" help:"A voice of this length, while the agent has the floor, is asked for its words before it ends."`
+	InterruptWords int           `default:"1" help:"So many words interrupt the agent, unless they only show that the caller listens, as: mm-hm."`
+	InterruptWait  time.Duration `default:"700ms" help:"The longest wait for these words; then the agent goes on."`
+	Rewind         time.Duration `default:"300ms" help:"How much the agent repeats when it goes on after a pause."`
+	CheckIn        time.Duration `default:"8s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
+	GiveUp         time.Duration `default:"30s" help:"Say goodbye after so long a silence; negative: never."`
+	AnswerWait     time.Duration `default:"20s" help:"The longest wait for the first sound of an answer; then it is given up."`
 }
 
 // Records is what is kept of conversations, and for how long.
@@ -117,17 +133,52 @@ Flags can be set by environment too (PARLEY_LISTEN for --listen) and in a YAML f
 }
 
 func (c *Cmd) profile() agent.Profile {
-	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: turn.Config{
-		Voice:   turn.Voice{Onset: c.Onset},
-		End:     turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long, Dangling: c.Dangling},
-		Silence: turn.Quiet{CheckIn: c.CheckIn, GiveUp: c.GiveUp},
-	}}
+	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: c.turns()}
+}
+
+func (c *Cmd) turns() turn.Config {
+	return turn.Config{
+		Voice: turn.Voice{Start: c.VoiceStart, Stop: c.VoiceStop, Onset: c.Onset},
+		End: turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long, Dangling: c.Dangling,
+			Text: c.TextWait, Keys: c.KeysWait, Done: c.SoundsDone, Open: c.SoundsOpen},
+		Interrupt: turn.BargeIn{Ask: c.InterruptAsk, Words: c.InterruptWords, Text: c.InterruptWait, Rewind: c.Rewind},
+		Silence:   turn.Quiet{CheckIn: c.CheckIn, GiveUp: c.GiveUp, Answer: c.AnswerWait},
+	}
+}
+
+// checkTurns says what is wrong with the flags of turn-taking. None may be zero: that would mean its default.
+func (c *Cmd) checkTurns() error {
+	for _, f := range []struct {
+		flag string
+		d    time.Duration
+	}{
+		{"onset", c.Onset}, {"ahead", c.Ahead}, {"text-wait", c.TextWait}, {"keys-wait", c.KeysWait}, {"interrupt-ask", c.InterruptAsk},
+		{"interrupt-wait", c.InterruptWait}, {"rewind", c.Rewind}, {"answer-wait", c.AnswerWait},
+	} {
+		if f.d <= 0 {
+			return fmt.Errorf("--%s is %v: it must be longer than nothing", f.flag, f.d)
+		}
+	}
+	within := func(low, high float32) bool { return 0 < low && low <= high && high <= 1 } // not so for NaN
+	switch {
+	case c.Short > c.Middle || c.Middle > c.Long || c.Long > c.Dangling || c.Ahead > c.Short:
+		return fmt.Errorf("the waits must grow: --ahead %v ≤ --short %v ≤ --middle %v ≤ --long %v ≤ --dangling %v", c.Ahead, c.Short, c.Middle, c.Long, c.Dangling)
+	case !within(c.VoiceStop, c.VoiceStart):
+		return fmt.Errorf("these must grow: 0 < --voice-stop %v ≤ --voice-start %v ≤ 1", c.VoiceStop, c.VoiceStart)
+	case !within(c.SoundsOpen, c.SoundsDone):
+		return fmt.Errorf("these must grow: 0 < --sounds-open %v ≤ --sounds-done %v ≤ 1", c.SoundsOpen, c.SoundsDone)
+	case c.InterruptWords < 1:
+		return fmt.Errorf("--interrupt-words is %d: it must be 1 or more", c.InterruptWords)
+	case c.CheckIn == 0 || c.GiveUp == 0:
+		return errors.New("--check-in and --give-up may not be 0: say a length, or -1s for never")
+	}
+	return nil
 }
 
 // Run serves until ctx ends, then lets the calls that are under way end for at most 10 s.
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
-	if c.Short > c.Middle || c.Middle > c.Long || c.Long > c.Dangling || c.Ahead > c.Short {
-		return fmt.Errorf("the waits must grow: --ahead %v ≤ --short %v ≤ --middle %v ≤ --long %v ≤ --dangling %v", c.Ahead, c.Short, c.Middle, c.Long, c.Dangling)
+	if err := c.checkTurns(); err != nil {
+		return err
 	}
 	if c.Record == "" && (c.Keep > 0 || c.KeepMax > 0) {
 		return errors.New("--keep and --keep-max say what is kept of recordings, but nothing is recorded: add --record DIR")

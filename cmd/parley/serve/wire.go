@@ -113,18 +113,38 @@ func (w *wire) note(change func(*pathState)) {
 
 // command passes on the caller's messages. One that cannot be read is answered with what is wrong with it.
 func (w *wire) command(ctx context.Context) {
+	var lag lag
 	for msg := range w.call.Messages()(ctx) {
 		c, err := web.ParseCommand(msg)
 		if err != nil {
 			w.call.Post(web.Complain(err))
 			continue
 		}
-		if in, ok := c.Input(); ok {
-			w.put(ctx, in)
-		} else {
+		in, ok := c.Input()
+		switch {
+		case !ok:
 			w.tape.allow(caller, c.On)
+		case in.Kind != agent.Played:
+			w.put(ctx, in)
+		case lag.step(in.At + w.call.Stats().RTT/2):
+			w.put(ctx, agent.Input{Kind: agent.Played, At: lag.told})
 		}
 	}
+}
+
+// lag is how far the caller's loudspeaker lags behind our line, as the conversation was last told. The caller tells of its own
+// part several times a second; what changes by less than a frame is no news.
+type lag struct {
+	told  time.Duration
+	known bool
+}
+
+func (l *lag) step(now time.Duration) (news bool) {
+	if l.known && (now-l.told).Abs() < media.FrameDuration {
+		return false
+	}
+	l.told, l.known = now, true
+	return true
 }
 
 func (w *wire) put(ctx context.Context, in agent.Input) {

@@ -7,7 +7,7 @@ import { listMicrophones, openMicrophone, reachable, type Microphone } from "./m
 import { Failure, problem, sentence, told, type Code, type Problem } from "./problem.js";
 import type { Counters, Hello, Latency, Message, Recording } from "./schema.js";
 import { Sound, type Levels } from "./sound.js";
-import { noStats, summarize, type CallStats } from "./stats.js";
+import { Lag, noStats, summarize, type CallStats } from "./stats.js";
 import { apply, settle, type Line } from "./transcript.js";
 import { SilenceWatch } from "./watch.js";
 
@@ -89,6 +89,8 @@ export class Conversation extends EventTarget {
   private sound: Sound | undefined;
   private track: MediaStreamTrack | undefined;
   private silence = new SilenceWatch();
+  private lag = new Lag();
+  private checks = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
   private readonly still: Levels = { you: 0, agent: 0 };
 
@@ -118,7 +120,7 @@ export class Conversation extends EventTarget {
       this.call = this.dial(track);
       await this.call.connect();
       if (this.muted) this.call.send({ type: "mute", on: true });
-      this.timer = setInterval(() => void this.check(), 1000);
+      this.timer = setInterval(() => void this.check(), 250);
       this.to("talking");
       return true;
     } catch (e) {
@@ -194,6 +196,7 @@ export class Conversation extends EventTarget {
     this.muted = false;
     this.voiceless = voiceless;
     this.silence = new SilenceWatch();
+    this.lag = new Lag();
     this.sound = new Sound(() => this.show(problem("sound-blocked")));
     this.to("asking");
   }
@@ -276,11 +279,19 @@ export class Conversation extends EventTarget {
     this.tell("microphones");
   }
 
-  /** Once a second: does the microphone give sound? */
+  /**
+   * Four times a second while the agent speaks: tells how far the loudspeaker lags, so that the server knows what of its
+   * sound was heard. Once a second, always: that, and does the microphone give sound?
+   */
   private async check(): Promise<void> {
     const call = this.call;
+    const all = ++this.checks % 4 === 0;
+    if (!all && this.state !== "speaking") return;
     const s = await this.stats().catch(noStats);
     if (!call || this.call !== call) return;
+    const lag = this.lag.step(s, this.sound?.latency() ?? 0);
+    if (lag !== undefined) call.send({ type: "playout", delayMs: lag });
+    if (!all) return;
     const counts = this.state === "listening" && !this.muted && !this.voiceless;
     const heard = this.silence.step({ energy: s.microphoneEnergy, seconds: s.microphoneDuration }, counts);
     if (heard === "silent" && !this.problem) this.show(problem("microphone-silent"));

@@ -92,10 +92,11 @@ export interface Counters {
 }
 
 export interface Command {
-  type: "text" | "mute" | "key" | "record" | "hangup";
+  type: "text" | "mute" | "key" | "record" | "playout" | "hangup";
   text?: string;
   on?: boolean;
   key?: string;
+  delayMs?: number;
 }
 
 /** What the server sends. */

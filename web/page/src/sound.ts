@@ -84,6 +84,11 @@ export class Sound {
     return this.now;
   }
 
+  /** From the browser to the loudspeaker, in seconds: zero if the browser does not know. */
+  latency(): number {
+    return this.context.outputLatency || this.context.baseLatency || 0;
+  }
+
   close(): void {
     this.element.pause();
     this.element.srcObject = null;

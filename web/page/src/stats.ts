@@ -15,6 +15,9 @@ export interface CallStats {
   /** Sum of the time in the jitter buffer; divide by jitterBufferEmittedCount. */
   jitterBufferDelay: number;
   jitterBufferEmittedCount: number;
+  /** Sum of the time from the browser to the loudspeaker; divide by totalPlayoutSamples. Not every browser tells it. */
+  totalPlayoutDelay: number;
+  totalPlayoutSamples: number;
   /** Energy and length of the sound received. */
   totalAudioEnergy: number;
   totalSamplesDuration: number;
@@ -29,7 +32,8 @@ export function noStats(): CallStats {
   return {
     packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitter: 0,
     totalSamplesReceived: 0, concealedSamples: 0, silentConcealedSamples: 0, concealmentEvents: 0,
-    jitterBufferDelay: 0, jitterBufferEmittedCount: 0, totalAudioEnergy: 0, totalSamplesDuration: 0,
+    jitterBufferDelay: 0, jitterBufferEmittedCount: 0, totalPlayoutDelay: 0, totalPlayoutSamples: 0,
+    totalAudioEnergy: 0, totalSamplesDuration: 0,
     microphoneEnergy: 0, microphoneDuration: 0, roundTripTime: 0,
   };
 }
@@ -48,6 +52,10 @@ export function summarize(report: { forEach(f: (entry: Record<string, unknown>) 
       case "inbound-rtp":
         for (const name of inbound) s[name] = number(e[name]);
         break;
+      case "media-playout":
+        s.totalPlayoutDelay = number(e["totalPlayoutDelay"]);
+        s.totalPlayoutSamples = number(e["totalSamplesCount"]);
+        break;
       case "outbound-rtp":
         s.packetsSent = number(e["packetsSent"]);
         break;
@@ -64,4 +72,40 @@ export function summarize(report: { forEach(f: (entry: Record<string, unknown>) 
 
 function number(v: unknown): number {
   return typeof v === "number" ? v : 0;
+}
+
+/** The longest lag that is told, in milliseconds. */
+export const longest = 2000;
+
+/** How far the loudspeaker lags behind what arrives, now: each part is the mean since the report before. */
+export class Lag {
+  private readonly buffer = new Mean();
+  private readonly playout = new Mean();
+
+  /**
+   * Takes a report and gives the lag in whole milliseconds, undefined if the browser tells nothing of it. output: the
+   * output's latency in seconds by another account, for browsers whose report has none; zero if that is not known either.
+   */
+  step(s: CallStats, output: number): number | undefined {
+    const buffer = this.buffer.step(s.jitterBufferDelay, s.jitterBufferEmittedCount);
+    const playout = this.playout.step(s.totalPlayoutDelay, s.totalPlayoutSamples) ?? (output > 0 ? output : undefined);
+    if (buffer === undefined && playout === undefined) return undefined;
+    return Math.round(Math.min(Math.max(((buffer ?? 0) + (playout ?? 0)) * 1000, 0), longest));
+  }
+}
+
+/** The current mean of what is told as a sum and a count. While nothing is added it stays. */
+class Mean {
+  private sum = 0;
+  private count = 0;
+  private mean: number | undefined;
+
+  step(sum: number, count: number): number | undefined {
+    if (count > this.count) {
+      this.mean = (sum - this.sum) / (count - this.count);
+      this.sum = sum;
+      this.count = count;
+    }
+    return this.mean;
+  }
 }

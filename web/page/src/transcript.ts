@@ -37,9 +37,9 @@ export function apply(lines: readonly Line[], m: Message): readonly Line[] {
   }
 }
 
-/** The transcript of a call that is over: nothing more comes, and what was not heard is not said. */
+/** The transcript of a call that is over: nothing more comes, and of what was not heard only what you cut off stays. */
 export function settle(lines: readonly Line[]): readonly Line[] {
-  return lines.map((l) => ({ ...l, rest: "", done: true })).filter((l) => l.text !== "");
+  return lines.map((l) => ({ ...l, rest: l.interrupted ? l.rest : "", done: true })).filter((l) => l.text !== "");
 }
 
 /** The transcript as plain text, one line a turn of one side. What was never heard is left out. */
@@ -53,8 +53,18 @@ export function asText(lines: readonly Line[]): string {
 /** Divides an answer into what was heard and the rest. The spaces between stay with the rest. */
 function split(heard: string, generated: string): { text: string; rest: string } {
   const text = heard.trim();
-  const all = generated.trim();
-  return { text, rest: all.startsWith(text) ? all.slice(text.length) : "" };
+  return { text, rest: after(text, generated.trim()) };
+}
+
+/** What follows text in all, if that begins with it, whatever the blanks between words are; else nothing. */
+function after(text: string, all: string): string {
+  let at = 0;
+  for (const word of text.split(/\s+/)) {
+    while (/\s/.test(all.charAt(at))) at++;
+    if (!all.startsWith(word, at)) return "";
+    at += word.length;
+  }
+  return all.slice(at);
 }
 
 function put(lines: readonly Line[], line: Line): readonly Line[] {

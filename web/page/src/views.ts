@@ -90,8 +90,13 @@ function lineView(l: Line): View {
 }
 
 function restView(l: Line): View {
-  if (l.interrupted) return html`<span class="cut" title="You interrupted here">&#8202;—<span class="sr"> interrupted</span></span>`;
+  if (l.interrupted) return html`<span class="cut" title="You interrupted here">&#8202;—<span class="sr"> interrupted</span></span>${unheardView(l.rest)}`;
   return l.rest ? html`<span class="rest">${l.rest}</span>` : nothing;
+}
+
+/** Words that were written, but never heard. */
+function unheardView(rest: string): View {
+  return rest.trim() ? html` <s class="rest" title="Not heard"><span class="sr">not heard: </span>${rest.trim()}</s>` : nothing;
 }
 
 const names: Readonly<Record<Check, string>> = {

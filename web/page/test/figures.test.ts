@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fill } from "../src/meters.js";
-import { noStats, summarize } from "../src/stats.js";
+import { Lag, longest, noStats, summarize, type CallStats } from "../src/stats.js";
 import { patience, SilenceWatch } from "../src/watch.js";
 
 test("a meter is empty at −60 dBFS and full at −12", () => {
@@ -13,6 +13,7 @@ test("a report is summed up", () => {
   const report: Record<string, unknown>[] = [
     { type: "inbound-rtp", packetsReceived: 9, concealedSamples: 960, silentConcealedSamples: "x" },
     { type: "outbound-rtp", packetsSent: 7 },
+    { type: "media-playout", totalPlayoutDelay: 4.8, totalSamplesCount: 480 },
     { type: "media-source", totalAudioEnergy: 0.5, totalSamplesDuration: 3 },
     { type: "candidate-pair", nominated: false, currentRoundTripTime: 9 },
     { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.02 },
@@ -20,6 +21,7 @@ test("a report is summed up", () => {
   ];
   assert.deepEqual(summarize(report), {
     ...noStats(), packetsReceived: 9, concealedSamples: 960, packetsSent: 7, microphoneEnergy: 0.5, microphoneDuration: 3, roundTripTime: 0.02,
+    totalPlayoutDelay: 4.8, totalPlayoutSamples: 480,
   });
   assert.deepEqual(summarize([]), noStats());
 });
@@ -55,4 +57,26 @@ test("another microphone begins anew", () => {
   assert.equal(w.step({ energy: 0, seconds: 0.5 }, true), "unknown");
   assert.equal(w.step({ energy: 0, seconds: 1.5 }, true), "unknown");
   assert.equal(w.step({ energy: 0, seconds: 6 }, true), "silent");
+});
+
+const stats = (some: Partial<CallStats>): CallStats => ({ ...noStats(), ...some });
+const buffer = (jitterBufferDelay: number, jitterBufferEmittedCount: number): Partial<CallStats> => ({ jitterBufferDelay, jitterBufferEmittedCount });
+
+test("the lag is that of now, not of the whole call", () => {
+  const l = new Lag();
+  assert.equal(l.step(stats(buffer(4800, 48_000)), 0), 100);
+  assert.equal(l.step(stats(buffer(4800 + 2400, 2 * 48_000)), 0), 50);
+  assert.equal(l.step(stats(buffer(4800 + 2400, 2 * 48_000)), 0), 50, "nothing was played meanwhile");
+  assert.equal(l.step(noStats(), 0), 50, "a report that could not be had");
+  assert.equal(l.step(stats(buffer(4800 + 2400 + 9600, 3 * 48_000)), 0), 200);
+});
+
+test("the lag has what the browser tells of it", () => {
+  const playout = { totalPlayoutDelay: 480, totalPlayoutSamples: 48_000 };
+  const want: [some: Partial<CallStats>, output: number, lag: number | undefined][] = [
+    [{}, 0, undefined], [{}, NaN, undefined], [{}, 0.03, 30],
+    [buffer(4800, 48_000), 0.03, 130], [{ ...buffer(4800, 48_000), ...playout }, 0.03, 110], [playout, 0, 10],
+    [buffer(1e9, 48_000), 0, longest], [buffer(-5, 48_000), 0, 0],
+  ];
+  for (const [some, output, lag] of want) assert.equal(new Lag().step(stats(some), output), lag, JSON.stringify(some));
 });

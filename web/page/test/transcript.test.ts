@@ -28,6 +28,7 @@ const cases: [name: string, messages: Message[], want: string[]][] = [
   ["an empty final takes the line back", [user(1, "uh", false), user(1, "")], []],
   ["an empty partial holds its place", [user(1, "", false)], ["1 you |…"]],
   ["heard that is not a beginning of generated stands alone", [agent(1, "ten past", "10 past one")], ["1 agent ten past|…"]],
+  ["blanks need not be the same", [agent(1, "One. Two", "One.\n Two  three.", true, true)], ["1 agent One. Two|  three..!"]],
   ["other messages change nothing", [user(1, "Hi"), { type: "state", state: "thinking", atMs: 1 }], ["1 you Hi|."]],
 ];
 
@@ -55,6 +56,6 @@ test("as text, what was never heard is left out", () => {
 });
 
 test("when the call is over nothing more comes", () => {
-  const lines = run(user(1, "Hi"), agent(1, "Hel", "Hello there"), user(2, "wh", false), agent(2, "", "never said"));
-  assert.deepEqual(short(settle(lines)), ["1 you Hi|.", "1 agent Hel|.", "2 you wh|."]);
+  const lines = run(user(1, "Hi"), agent(1, "Hel", "Hello there"), user(2, "wh", false), agent(2, "", "never said"), agent(3, "One", "One two.", true, true));
+  assert.deepEqual(short(settle(lines)), ["1 you Hi|.", "1 agent Hel|.", "2 you wh|.", "3 agent One| two..!"]);
 });

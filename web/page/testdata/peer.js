@@ -4,7 +4,7 @@
   const realFetch = window.fetch.bind(window);
   const peer = window.peer = {
     mode: "answer", // or server: offers go to the real one; deaf, tampered, silent: see answer
-    sent: [], left: [], tracks: [], errors: [], refuse: "",
+    sent: [], lags: [], left: [], tracks: [], errors: [], refuse: "",
     say(message) { peer.channel.send(typeof message === "string" ? message : JSON.stringify(message)); },
   };
   addEventListener("error", (e) => peer.errors.push(String(e.message)));
@@ -30,7 +30,10 @@
     pc.addTrack(out.stream.getAudioTracks()[0]);
     pc.ondatachannel = (e) => {
       peer.channel = e.channel;
-      e.channel.onmessage = (m) => peer.sent.push(m.data);
+      e.channel.onmessage = (m) => { // what comes by the clock is kept apart
+        if (JSON.parse(m.data).type === "playout") peer.lags.push(m.data);
+        else peer.sent.push(m.data);
+      };
     };
     await pc.setRemoteDescription(offer);
     await pc.setLocalDescription();
