@@ -68,8 +68,6 @@ type floor struct {
 	since time.Duration
 }
 
-// When the sound of an answer that goes on begins.
-
 // goOn runs to the end.
 func (r *run) goOn() {
 	for {
