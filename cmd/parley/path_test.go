@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +33,7 @@ func lostInAnAnswer(t *testing.T, outage time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.TrimSpace(strings.Repeat("word ", 24))
+	text := "call home when rain ends bring both hats good tea warm milk some corn that pale blue lamp from next door then rest"
 	length := time.Duration(len("You said: "+text)) * 65 * time.Millisecond // of the answer's sound
 	err = caller.Run(ctx, s.url, caller.Options{Net: &clean}, func(ctx context.Context, c *caller.Caller) error {
 		typed := func(text string) time.Duration {
@@ -148,7 +147,7 @@ func TestPhoneCall(t *testing.T) {
 				if err := c.Finished(ctx); err != nil {
 					return err
 				}
-				if got, _ := lastOf(c, "agent", func(a web.Said) bool { return a.Done }); got.Heard != "You said: Keys pressed: 4 2 #" {
+				if got, _ := lastOf(c, "agent", func(a web.Said) bool { return a.Done }); got.Heard != "You said: Keys pressed: 4 2" { // a # is not read aloud
 					t.Errorf("the page was told %+v", got)
 				}
 				if p := pitch(sound.between(first.Place+200*time.Millisecond, first.Place+time.Second)); p < 435 || p > 445 {
