@@ -99,7 +99,7 @@ func TestPathLostInBrowser(t *testing.T) {
 		t.Skip("needs a browser")
 	}
 	const outage = 10 * time.Second
-	text := strings.TrimSpace(strings.Repeat("word ", 24))
+	text := "call home when rain ends bring both hats good tea warm milk some corn that pale blue lamp from next door then rest"
 	answer := "You said: " + text
 	length := time.Duration(len(answer)) * 65 * time.Millisecond // of its sound
 	s := start(t, "--stt", "script", "--llm", "echo", "--tts", "tone", "--vad", "energy", "--greeting=-")
