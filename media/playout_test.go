@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -277,12 +278,15 @@ func TestResumeBetweenWords(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLine(t)
-			var places []time.Duration
+			var mu sync.Mutex
+			var all []time.Duration
 			l.Watch(func(f media.Frame, sent time.Duration) {
 				if len(f.PCM) != rate/50 {
 					t.Errorf("a frame of %d samples", len(f.PCM))
 				}
-				places = append(places, sent)
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, sent)
 			})
 			ms := time.Millisecond
 			var before int
@@ -292,6 +296,9 @@ func TestResumeBetweenWords(t *testing.T) {
 			if sent != 4*time.Second || err != nil {
 				t.Errorf("sent %v, %v", sent, err)
 			}
+			mu.Lock()
+			places := slices.Clone(all)
+			mu.Unlock()
 			again := 1
 			for again < len(places) && places[again] > places[again-1] { // the tail that is faded out comes with no new place
 				again++

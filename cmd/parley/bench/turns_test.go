@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,8 +207,8 @@ type broken struct{}
 func (broken) Finished([]int16) (float32, error) { return 0, errors.New("out of memory") }
 
 func TestBenchTurns(t *testing.T) {
-	opened := 0
-	n := &neural{detector: vad.DetectorFunc(func() vad.Stream { opened++; return vad.Energy{}.Open() }), finisher: sure{}}
+	var opened atomic.Int64
+	n := &neural{detector: vad.DetectorFunc(func() vad.Stream { opened.Add(1); return vad.Energy{}.Open() }), finisher: sure{}}
 	cmd := TurnsCmd{Events: 3, Half: "score", Takes: 100 * ms, Scores: filepath.Join(t.TempDir(), "scores"), JSON: true}
 	var out bytes.Buffer
 	all := events(hummed, 3, 0)
@@ -225,14 +226,14 @@ func TestBenchTurns(t *testing.T) {
 	if q.Cut.N != 15 || q.Pauses[0].K != 0 || q.Pauses[4].K != 3 || q.Honored.K != 3 || len(q.False) != 3 {
 		t.Errorf("cut off %+v by pause %+v, honored %+v, false %+v", q.Cut, q.Pauses, q.Honored, q.False)
 	}
-	first := opened
+	first := opened.Load()
 	cmd.JSON, cmd.Others = false, true
 	out.Reset()
 	if err := cmd.bench(t.Context(), &out, n, all, []setting{today}); err != nil {
 		t.Fatal(err)
 	}
-	if opened != first {
-		t.Errorf("%d sounds were scored again", opened-first)
+	if n := opened.Load(); n != first {
+		t.Errorf("%d sounds were scored again", n-first)
 	}
 	for _, want := range []string{"parley, defaults", "Pipecat's thresholds", "LiveKit's thresholds", "stopped falsely: cough (synthesized)", "of 300ms"} {
 		if !strings.Contains(out.String(), want) {
