@@ -115,7 +115,8 @@ func TestLanguageModelDies(t *testing.T) {
 		t.Skip("needs models and recorded speech")
 	}
 	all := speech(t)
-	s := start(t, "--llm", "local:model="+models.Dir()+"/"+models.SmallFile, "--greeting=-", "--stt", "script:lines=Tell me a long story.|And now?", "--tts", "tone")
+	s := start(t, "--llm", "local:model="+models.Dir()+"/"+models.SmallFile, "--greeting=-", "--stt", "script:lines=Count from one to a hundred.|And now?", "--tts", "tone",
+		"--prompt", "You are a counting machine. You write numbers as words, one after the other, from one to one hundred, and nothing else.")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	err := caller.Run(ctx, s.url, caller.Options{}, func(ctx context.Context, c *caller.Caller) error {
