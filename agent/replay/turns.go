@@ -227,7 +227,7 @@ func (d *digest) begin(now time.Duration, in turn.Input, dec turn.Decision) {
 	switch dec.Kind {
 	case turn.Commit:
 		t.User = dec.Text
-		d.claim(t, in.Kind == turn.Typed || dec.Reason == turn.Written && strings.HasPrefix(dec.Text, "Keys pressed: "))
+		d.claim(t, in.Kind == turn.Typed || dec.Reason == turn.Written && strings.HasPrefix(dec.Text, turn.KeysPressed))
 	case turn.Obey:
 		t.User, t.Reason = dec.Reason, "a command: "+dec.Text
 		d.claim(t, in.Kind == turn.Typed)

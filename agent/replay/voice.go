@@ -21,19 +21,13 @@ type ear struct {
 	span        Span // of the present voice
 }
 
-// As in package turn.
-const (
-	stall      = 500 * time.Millisecond
-	longestHop = 40 * time.Millisecond
-)
-
 func newEar(c turn.Voice) ear {
-	return ear{start: c.Start, stop: c.Stop, onset: c.Onset, hop: longestHop}
+	return ear{start: c.Start, stop: c.Stop, onset: c.Onset, hop: turn.LongestHop}
 }
 
 // hear takes an input of the turn machine. done is true when a voice has ended with it: where it was.
 func (e *ear) hear(now time.Duration, in turn.Input) (s Span, done bool) {
-	if e.voice && now >= e.came+stall {
+	if e.voice && now >= e.came+turn.Stall {
 		s, done = e.end()
 	}
 	switch in.Kind {
@@ -53,7 +47,7 @@ func (e *ear) hear(now time.Duration, in turn.Input) (s Span, done bool) {
 }
 
 func (e *ear) score(in turn.Input) (Span, bool) {
-	hop := max(0, min(in.At-e.at, longestHop))
+	hop := max(0, min(in.At-e.at, turn.LongestHop))
 	if e.at = in.At; hop > 0 {
 		e.hop = min(e.hop, hop)
 	}

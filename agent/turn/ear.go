@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// stall is how long scores may stay away before a voice is taken to have ended.
-const stall = 500 * time.Millisecond
+// Stall is how long scores may stay away before a voice is taken to have ended.
+const Stall = 500 * time.Millisecond
 
-// longestHop bounds what one score counts for: scores of silence may be left out.
-const longestHop = 40 * time.Millisecond
+// LongestHop bounds what one score counts for: scores of silence may be left out.
+const LongestHop = 40 * time.Millisecond
 
 // ear tells speech from scores.
 type ear struct {
@@ -59,7 +59,7 @@ const (
 )
 
 func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
-	hop := max(0, min(in.At-e.at, longestHop))
+	hop := max(0, min(in.At-e.at, LongestHop))
 	e.at, e.heard = in.At, now
 	e.lag.see(now, in.At)
 	loud := in.At
@@ -102,7 +102,7 @@ func (e *ear) stirs(now time.Duration) bool {
 
 // expire ends a voice whose scores stay away and says whether it did.
 func (e *ear) expire(now time.Duration) bool {
-	if !e.voice || now < e.heard+stall {
+	if !e.voice || now < e.heard+Stall {
 		return false
 	}
 	e.voice, e.run = false, 0

@@ -68,6 +68,9 @@ const (
 // NoAnswer is the reason of an Interrupt of an answer that did not begin to sound in time.
 const NoAnswer = "no answer came"
 
+// KeysPressed is what the text of a Commit of pressed keys begins with.
+const KeysPressed = "Keys pressed: "
+
 // Written is the reason of a Commit of what was typed or pressed.
 const Written = "typed"
 

@@ -30,7 +30,7 @@ func (m *Machine) key(k string) {
 
 // dial takes the keys as the caller's turn, after what was said before them.
 func (m *Machine) dial() {
-	text := "Keys pressed: " + strings.Join(strings.Split(m.keys.pressed, ""), " ")
+	text := KeysPressed + strings.Join(strings.Split(m.keys.pressed, ""), " ")
 	if words := m.words(); m.agent.doing == idle && plain(words) != "" {
 		text = words + " " + text
 	}

@@ -13,7 +13,7 @@ func (m *Machine) Wake() (time.Duration, bool) {
 		w.at(m.keys.at + m.c.End.Keys)
 	}
 	if m.ear.voice {
-		w.at(m.ear.heard + stall)
+		w.at(m.ear.heard + Stall)
 	}
 	if at, ok := m.ask(); ok {
 		w.at(at)
