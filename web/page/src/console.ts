@@ -302,7 +302,9 @@ class Console extends LitElement {
 
   private listKey(key: string): (() => void) | undefined {
     if (key === "?") return () => this.keys(true);
-    if (key === "/") return () => void setTimeout(() => this.querySelector<HTMLElement>("input[type=search]")?.focus()); // after this key
+    if (key === "/") { // when it is let go, or the field gets the character
+      return () => addEventListener("keyup", () => this.querySelector<HTMLElement>("input[type=search]")?.focus(), { once: true });
+    }
     const rows = [...this.querySelectorAll<HTMLElement>(".recordings a")];
     const at = rows.indexOf(document.activeElement as HTMLElement);
     if (key === "ArrowDown" || key === "j") return () => rows[Math.min(rows.length - 1, at + 1)]?.focus();
