@@ -140,6 +140,7 @@ func (c *core) step(in turn.Input) {
 
 // note keeps what the measures and the captions need of an input.
 func (c *core) note(in turn.Input) {
+	c.view.voice = min(c.view.voice, c.machine.LastVoice()) // what was heard later was a cough
 	switch in.Kind {
 	case turn.Score:
 		c.view.voice = c.machine.LastVoice()
@@ -196,6 +197,9 @@ func (c *core) act(d turn.Decision) {
 func (c *core) own(d turn.Decision) {
 	switch d.Kind {
 	case turn.Say:
+		if d.Reason == turn.Unheard {
+			d.Text = c.profile.Pardon
+		}
 		c.say(d.Turn, d.Text)
 	case turn.CheckIn:
 		c.say(d.Turn, c.profile.CheckIn)

@@ -42,6 +42,7 @@ type Profile struct {
 	CheckIn   string // said when nobody speaks
 	Goodbye   string // said at the end
 	Sorry     string // said when an engine fails
+	Pardon    string // said when no words could be made of what the caller said
 	MaxTokens int    // of one answer (160)
 	Turn      turn.Config
 }
@@ -64,6 +65,7 @@ func (p Profile) WithDefaults() Profile {
 	or(&p.CheckIn, "Are you still there?")
 	or(&p.Goodbye, "Goodbye!")
 	or(&p.Sorry, "Sorry, something went wrong. Please say that again.")
+	or(&p.Pardon, "Sorry, I didn't catch that.")
 	if p.MaxTokens == 0 {
 		p.MaxTokens = 160
 	}

@@ -5,38 +5,45 @@ import "time"
 // after: the caller has the floor or has just left it.
 func (m *Machine) after() {
 	if m.ear.voice {
+		m.goesOn()
 		return
 	}
 	if at, ok := m.ask(); ok && m.due(at) {
 		m.flush()
 	}
 	if m.pause.open && m.due(m.pause.at+m.c.End.Text) {
-		m.pause.open = false
+		m.pause.open, m.pause.late = false, true
 	}
 	if !m.settled() {
 		return
 	}
+	if m.written != "" && m.keys.pressed == "" {
+		m.send()
+		return
+	}
 	words := m.words()
-	if plain(words) == "" { // a noise
-		m.ear.spoke = false
-		m.text.done(m.ear.at)
+	if plain(words) == "" {
+		m.wordless()
 		return
 	}
-	if m.keys.pressed != "" { // dial takes both
+	m.word()
+	if m.keys.pressed != "" { // dial takes all
 		return
 	}
-	if words != m.pause.thought && command(words) == "" {
+	m.coughed(words)
+	order := m.text.fresh()
+	if words != m.pause.thought && command(order) == "" {
 		m.discard("the text changed")
 		m.pause.thought = words
 		m.decide(Decision{Kind: Think, Turn: m.turn + 1, Text: words})
 	}
 	wait, reason := m.wait(words)
 	if m.due(m.over(wait)) {
-		if m.obey(words) {
+		if m.obey(order) {
 			return
 		}
 		m.pause.thought = ""
-		m.ear.spoke = false
+		m.ear.dealt()
 		m.text.done(m.ear.at)
 		m.begin(Commit, words, reason)
 	}
@@ -62,6 +69,9 @@ func (m *Machine) words() string {
 // wait is how much silence ends the turn, by its words and their sound.
 func (m *Machine) wait(words string) (time.Duration, string) {
 	e, p := m.c.End, m.pause.heard
+	if dictates(words) {
+		return max(e.Spelled, e.Dangling), "spelled"
+	}
 	switch how := read(words); {
 	case how == open:
 		return e.Dangling, "unfinished words"

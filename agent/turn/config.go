@@ -24,6 +24,7 @@ type End struct {
 	Middle   time.Duration `json:"middle"`   // commit one that does in part (950 ms)
 	Long     time.Duration `json:"long"`     // commit one that does not sound finished (1.15 s)
 	Dangling time.Duration `json:"dangling"` // commit one whose words are not: "I would like to" (1.35 s)
+	Spelled  time.Duration `json:"spelled"`  // commit letters and figures that are dictated; never sooner than Dangling (1.8 s)
 	Text     time.Duration `json:"text"`     // the longest wait for a flushed text (2 s)
 	Keys     time.Duration `json:"keys"`     // commit pressed keys so long after the last one; # commits at once (2 s)
 	Done     float32       `json:"done"`     // at this probability the sound is finished (0.9)
@@ -32,16 +33,17 @@ type End struct {
 
 // BargeIn is what happens when a voice is heard while the agent has the floor.
 type BargeIn struct {
-	Ask    time.Duration `json:"ask"`    // a voice that lasts so long is flushed for its words (400 ms)
+	Ask    time.Duration `json:"ask"`    // a voice that lasts so long is flushed for its words, and is no cough (400 ms)
 	Words  int           `json:"words"`  // so many words interrupt, unless they are a backchannel (1)
 	Text   time.Duration `json:"text"`   // the longest wait for them; then the agent goes on (700 ms)
 	Rewind time.Duration `json:"rewind"` // how much is repeated when it goes on (300 ms)
 }
 
-// Quiet is how long nobody may speak. A negative CheckIn or GiveUp: for ever.
+// Quiet is how long nobody may speak. A negative CheckIn, GiveUp or Asked: for ever.
 type Quiet struct {
 	CheckIn time.Duration `json:"checkIn"` // ask whether the caller is still there (8 s)
 	GiveUp  time.Duration `json:"giveUp"`  // say goodbye, counted from the same moment (30 s)
+	Asked   time.Duration `json:"asked"`   // CheckIn after the caller asked for time: "hold on"; GiveUp is as much later (60 s)
 	Answer  time.Duration `json:"answer"`  // the longest wait for the agent's first sound (20 s)
 }
 
@@ -56,6 +58,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.End.Middle, 950*ms)
 	or(&c.End.Long, 1150*ms)
 	or(&c.End.Dangling, 1350*ms)
+	or(&c.End.Spelled, 1800*ms)
 	or(&c.End.Text, 2000*ms)
 	or(&c.End.Keys, 2000*ms)
 	or(&c.End.Done, 0.9)
@@ -66,6 +69,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.Interrupt.Rewind, 300*ms)
 	or(&c.Silence.CheckIn, 8*time.Second)
 	or(&c.Silence.GiveUp, 30*time.Second)
+	or(&c.Silence.Asked, 60*time.Second)
 	or(&c.Silence.Answer, 20*time.Second)
 	return c
 }

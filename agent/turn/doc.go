@@ -13,7 +13,10 @@
 // noise lets it go on from where it was. While the caller has the floor, a short silence flushes the
 // recognizer and the answer is thought ahead; it is committed once the silence has lasted as long as the
 // words and their sound ask for: short when the turn sounds finished, long when it does not. If the
-// caller goes on before that, the answer is discarded and leaves no trace.
+// caller goes on before that, the answer is discarded and leaves no trace; a cough changes nothing. Letters and
+// figures that are dictated are waited for longer. A voice of which no words come is excused for, once.
+//
+// A turn that is an order goes to no model: "stop", "goodbye", and "hold on", after which a silence may last longer.
 //
 // Every wait has a deadline and every decision a reason.
 package turn

@@ -56,7 +56,7 @@ func (m *Machine) weigh(words string) {
 	if m.ear.voice {
 		return
 	}
-	m.ear.spoke = false
+	m.ear.dealt()
 	if !late { // late words may still interrupt
 		m.text.done(m.ear.at)
 	}
@@ -77,6 +77,9 @@ func (m *Machine) weighty(words string) bool {
 	if begun[p] && (m.ear.voice || !m.settled()) {
 		return false
 	}
+	if m.nudge(p) {
+		return false
+	}
 	if p == "" || backchannels[p] || noises[p] && command(words) == "" || command(words) == "stop" {
 		return false
 	}
@@ -86,7 +89,7 @@ func (m *Machine) weighty(words string) bool {
 			n++
 		}
 	}
-	return n >= m.c.Interrupt.Words
+	return n >= m.c.Interrupt.Words || asksForTime(p)
 }
 
 // ask is when the recognizer is to be flushed next.

@@ -19,6 +19,8 @@ type ear struct {
 	run   time.Duration // how long scores have been above the start
 	begun time.Duration // when the present or last voice began
 	last  time.Duration // when it was last heard
+	whole bool          // nothing of the present or last voice is dealt with
+	clear time.Duration // how long it was a voice beyond doubt, as far as it is whole
 	heard time.Duration // when the last score came
 	sound time.Duration // when anything was last heard, a voice or not
 	at    time.Duration // where it lies on the caller's timeline
@@ -72,6 +74,9 @@ func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
 		return none
 	case e.voice && in.Voice >= c.Stop:
 		e.last = max(e.last, min(now, e.lag.moment(loud)))
+		if e.whole && in.Voice >= (1+c.Start)/2 && in.At-loud < clearGap {
+			e.clear += hop
+		}
 	case e.voice:
 		e.voice, e.run = false, 0
 		return offset
@@ -81,7 +86,8 @@ func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
 		if e.run += hop; e.run < c.Onset {
 			return none
 		}
-		e.voice, e.spoke = true, true
+		e.voice, e.spoke, e.whole = true, true, true
+		e.clear += e.run
 		e.begun, e.last = now-e.run, max(e.last, min(now, e.lag.moment(loud)))
 		return onset
 	}
@@ -90,6 +96,7 @@ func (e *ear) hear(now time.Duration, in Input, c Voice) edge {
 
 // A turn is not taken as over while a sound begins that may be its next word: a voice is told 60 to 100 ms late.
 const (
+	clearGap  = 150 * time.Millisecond // a voice without a sound for so long is not clear: it is far away, or a noise
 	stirFresh = 80 * time.Millisecond  // a sound this old is no beginning
 	stirLimit = 200 * time.Millisecond // noise holds a turn up for so long at the most
 	stirLook  = 20 * time.Millisecond
@@ -99,6 +106,9 @@ const (
 func (e *ear) stirs(now time.Duration) bool {
 	return !e.muted && !e.voice && (e.run > 0 || e.sound > e.last+stirFresh && now-e.sound < stirFresh)
 }
+
+// dealt: what was said is dealt with, so far.
+func (e *ear) dealt() { e.spoke, e.whole, e.clear = e.voice, false, 0 }
 
 // expire ends a voice whose scores stay away and says whether it did.
 func (e *ear) expire(now time.Duration) bool {

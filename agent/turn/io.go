@@ -42,7 +42,7 @@ const (
 type Decision struct {
 	Kind   DecisionKind  `json:"kind"`
 	Turn   int           `json:"turn"`
-	Text   string        `json:"text,omitempty"`   // Think, Commit: what the caller said; Obey: the command
+	Text   string        `json:"text,omitempty"`   // Think, Commit: what the caller said; Obey: the command; Say: none if the Reason is Unheard
 	Back   time.Duration `json:"back,omitempty"`   // Resume: how much to repeat
 	Reason string        `json:"reason,omitempty"` // why, for people
 }
@@ -59,7 +59,7 @@ const (
 	Think     DecisionKind = "think"     // prepare the answer of Turn to Text; the turn is not over yet
 	Discard   DecisionKind = "discard"   // throw the prepared answer away
 	Commit    DecisionKind = "commit"    // the turn is over: answer it
-	Obey      DecisionKind = "obey"      // the caller gave a command: "stop" or "goodbye"
+	Obey      DecisionKind = "obey"      // the caller gave a command: "stop", "wait" or "goodbye"
 	Say       DecisionKind = "say"       // say Text, which is the agent's own
 	CheckIn   DecisionKind = "check-in"  // ask whether the caller is still there
 	GiveUp    DecisionKind = "give-up"   // say goodbye and end
@@ -67,6 +67,9 @@ const (
 
 // NoAnswer is the reason of an Interrupt of an answer that did not begin to sound in time.
 const NoAnswer = "no answer came"
+
+// Unheard is the reason of a Say without a text: the caller spoke, but no words came of it. That is to be said.
+const Unheard = "no words came of a voice"
 
 // KeysPressed is what the text of a Commit of pressed keys begins with.
 const KeysPressed = "Keys pressed: "

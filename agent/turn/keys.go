@@ -20,6 +20,7 @@ func (m *Machine) key(k string) {
 		return
 	}
 	m.active()
+	m.word()
 	m.discard("a key")
 	m.interrupt("a key")
 	m.keys.pressed, m.keys.at = m.keys.pressed+k, m.now
@@ -28,14 +29,9 @@ func (m *Machine) key(k string) {
 	}
 }
 
-// dial takes the keys as the caller's turn, after what was said before them.
+// dial takes the keys as the caller's turn, after what was said and typed before them.
 func (m *Machine) dial() {
 	text := KeysPressed + strings.Join(strings.Split(m.keys.pressed, ""), " ")
-	if words := m.words(); m.agent.doing == idle && plain(words) != "" {
-		text = words + " " + text
-	}
 	m.keys = keys{}
-	m.begin(Commit, text, Written)
-	m.ear.spoke = m.ear.voice
-	m.text.done(m.ear.at)
+	m.write(text)
 }

@@ -17,9 +17,12 @@ type Machine struct {
 	path  path
 	keys  keys
 
-	quiet   time.Duration // since when nobody has spoken or typed
-	checked bool          // the caller was asked in this silence
-	gone    bool          // we said goodbye
+	written  string        // typed after words that are not known yet
+	quiet    time.Duration // since when nobody has spoken or typed
+	checked  bool          // the caller was asked in this silence
+	given    bool          // the caller asked for time, and has said nothing since
+	pardoned bool          // we said that we did not understand, and have understood nothing since
+	gone     bool          // we said goodbye
 }
 
 // pause is what is known about the present end of the caller's speech. Voice starts a new one.
@@ -31,6 +34,8 @@ type pause struct {
 	heard   float32       // how finished it sounds; negative: not known
 	thought string        // the text whose answer is being prepared
 	empty   int           // flushes without words, in one voice
+	late    bool          // it did not answer in time
+	cough   cough         // what interrupted it
 }
 
 // floor is the agent's side.
@@ -73,6 +78,7 @@ func (m *Machine) Step(now time.Duration, in Input) []Decision {
 	case Ended:
 		m.ended(in.Turn)
 	case Said:
+		m.send()
 		m.begin(Say, in.Text, "of its own")
 	case Typed:
 		m.typed(in.Text)
@@ -103,7 +109,7 @@ func (m *Machine) decide(d Decision) { m.out = append(m.out, d) }
 func (m *Machine) begin(k DecisionKind, text, reason string) {
 	m.interrupt("something else is to be said")
 	m.turn, m.told = m.turn+1, false
-	m.agent = floor{doing: answering, since: m.now}
+	m.agent, m.written = floor{doing: answering, since: m.now}, ""
 	m.pause = pause{heard: -1}
 	m.decide(Decision{Kind: k, Turn: m.turn, Text: text, Reason: reason})
 	if m.path.lost {
@@ -131,6 +137,7 @@ func (m *Machine) interrupt(reason string) {
 }
 
 func (m *Machine) discard(reason string) {
+	m.pause.cough = cough{}
 	if m.pause.thought == "" {
 		return
 	}
@@ -148,18 +155,6 @@ func (m *Machine) ended(turn int) {
 	}
 }
 
-func (m *Machine) typed(text string) {
-	if plain(text) == "" {
-		return
-	}
-	m.discard("the caller typed")
-	m.active()
-	if !m.obey(text) {
-		m.begin(Commit, text, Written)
-	}
-	m.text.done(m.ear.at)
-}
-
 func (m *Machine) mute(on bool) {
 	m.ear.muted = on
 	if on {
@@ -170,6 +165,9 @@ func (m *Machine) mute(on bool) {
 
 func (m *Machine) active() { m.quiet, m.checked = m.now, false }
 
+// word: the caller said, typed or pressed something.
+func (m *Machine) word() { m.given, m.pardoned = false, false }
+
 // obey carries out a text that is a command.
 func (m *Machine) obey(text string) bool {
 	c := command(text)
@@ -178,11 +176,14 @@ func (m *Machine) obey(text string) bool {
 	}
 	m.discard("a command")
 	m.text.done(m.ear.at)
-	m.ear.spoke = m.ear.voice
-	if c == "stop" {
-		m.interrupt("told to stop")
-		m.turn++
-		m.agent, m.pause = floor{}, pause{heard: -1}
+	m.ear.dealt()
+	if c != "goodbye" {
+		m.interrupt("told to " + c)
+		m.turn, m.told = m.turn+1, true // what follows is another turn
+		m.agent, m.pause, m.written = floor{}, pause{heard: -1}, ""
+		if m.given = c == "wait"; m.given {
+			m.active()
+		}
 		m.decide(Decision{Kind: Obey, Turn: m.turn, Text: c, Reason: text})
 		return true
 	}
@@ -197,11 +198,12 @@ func (m *Machine) score(in Input) {
 		m.ear.at, m.ear.heard = in.At, m.now
 		return
 	}
+	last := m.ear.last
 	switch m.ear.hear(m.now, in, m.c.Voice) {
 	case onset:
 		m.active()
-		m.discard("the caller goes on")
-		m.pause = pause{heard: -1}
+		m.send()
+		m.breaks(last)
 		m.hold("a voice")
 	case offset:
 		m.quiet = m.now
@@ -216,6 +218,9 @@ func (m *Machine) hear(in Input) {
 	}
 	if in.Kind == Final && m.pause.open && in.At >= m.pause.mark {
 		m.pause.open = false
+	}
+	if m.pause.late && m.agent.doing == idle && !m.ear.spoke && plain(m.text.fresh()) != "" { // better late than never
+		m.ear.spoke = true
 	}
 }
 
@@ -246,15 +251,35 @@ func (m *Machine) silent() {
 	if m.ear.muted || m.gone {
 		return
 	}
-	if lasts(m.c.Silence.GiveUp) && m.due(m.quiet+m.c.Silence.GiveUp) {
+	checkIn, giveUp := m.silences()
+	if lasts(giveUp) && m.due(m.quiet+giveUp) {
 		m.gone = true
 		m.begin(GiveUp, "", "nobody speaks")
 		return
 	}
-	if !m.checked && lasts(m.c.Silence.CheckIn) && m.due(m.quiet+m.c.Silence.CheckIn) {
+	if !m.checked && lasts(checkIn) && m.due(m.quiet+checkIn) {
 		m.checked = true // the silence goes on meanwhile
 		m.begin(CheckIn, "", "nobody speaks")
 	}
+}
+
+// silences are how long one may last now.
+func (m *Machine) silences() (checkIn, giveUp time.Duration) {
+	q := m.c.Silence
+	switch {
+	case !m.given:
+		return q.CheckIn, q.GiveUp
+	case !lasts(q.Asked):
+		return -1, -1
+	}
+	more := max(0, q.Asked-max(0, q.CheckIn))
+	if checkIn = q.CheckIn; lasts(checkIn) {
+		checkIn += more
+	}
+	if giveUp = q.GiveUp; lasts(giveUp) {
+		giveUp += more
+	}
+	return checkIn, giveUp
 }
 
 func lasts(d time.Duration) bool { return d > 0 }

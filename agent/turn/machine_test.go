@@ -29,6 +29,8 @@ type story struct {
 	text   time.Duration // how long the recognizer takes after a flush
 	answer time.Duration // how long the first sound takes after a commit
 	config turn.Config
+
+	murmurs [][2]time.Duration
 }
 
 type event struct {
@@ -53,6 +55,8 @@ func parse(t *testing.T, script string) (s story, voices [][2]time.Duration, sai
 		switch verb {
 		case "voice": // voice FROM LENGTH: the caller makes a sound
 			voices = append(voices, [2]time.Duration{at, at + dur(t, rest)})
+		case "murmur": // murmur FROM LENGTH: a sound that may be a voice
+			s.murmurs = append(s.murmurs, [2]time.Duration{at, at + dur(t, rest)})
 		case "words": // words FROM "TEXT": what the recognizer makes of the sound that began then, from then on
 			text, err := strconv.Unquote(rest)
 			if err != nil {
@@ -132,6 +136,11 @@ func tell(t *testing.T, script string) (log []turn.Entry, out string) {
 				p = 0.95
 			}
 		}
+		for _, v := range s.murmurs {
+			if at > v[0] && at <= v[1] {
+				p = 0.6
+			}
+		}
 		queue = append(queue, event{at, turn.Input{Kind: turn.Score, At: at, Voice: p}})
 	}
 	sound := float32(-1)
@@ -185,7 +194,7 @@ func tell(t *testing.T, script string) (log []turn.Entry, out string) {
 					queue = append(queue, event{now + 60*time.Millisecond, turn.Input{Kind: turn.Finished, Turn: d.Turn, P: sound}})
 				}
 			case turn.Commit, turn.Say, turn.CheckIn, turn.GiveUp, turn.Obey:
-				if d.Text == "stop" {
+				if d.Kind == turn.Obey && d.Text != "goodbye" {
 					break
 				}
 				speaking, total = d.Turn, 2*time.Second
@@ -308,107 +317,17 @@ func diff(want, got string) string {
 	}
 }
 
-// rules are what holds of any conversation, as the machine's inputs and decisions show it.
-type rules struct {
-	last                     int  // the newest turn
-	live, began, held        bool // its answer is not over, sounds, is paused
-	lost, muted, gone, quiet bool // the path, the microphone; goodbye was said; silence may last for ever
-	thought                  bool // an answer is prepared
-}
-
-// take checks a step.
-func (r *rules) take(t *rapid.T, e turn.Entry) {
-	switch in := e.In; in.Kind {
-	case turn.Began:
-		r.began = r.began || r.live && in.Turn == r.last
-	case turn.Ended:
-		if in.Turn == r.last {
-			r.live, r.held = false, false
-		}
-	case turn.PathLost, turn.PathBack:
-		r.lost = in.Kind == turn.PathLost
-	case turn.Muted:
-		r.muted = in.On
-	}
-	for _, d := range e.Out {
-		if wrong := r.decide(d); wrong != "" {
-			t.Fatalf("at %v, %s of turn %d: %v: %s", e.Now, e.In.Kind, e.In.Turn, d, wrong)
-		}
-	}
-}
-
-// decide takes a decision and says what is wrong with it.
-func (r *rules) decide(d turn.Decision) string {
-	next := d.Turn == r.last+1
-	switch d.Kind {
-	case turn.Hold:
-		if !r.live || r.held || d.Turn != r.last {
-			return "there is nothing to hold"
-		}
-		r.held = true
-	case turn.Resume:
-		if !r.live || !r.held || d.Turn != r.last || d.Back < 0 {
-			return "nothing is held"
-		}
-		r.held = false
-	case turn.Interrupt:
-		if !r.live || d.Turn != r.last {
-			return "there is nothing to interrupt"
-		}
-		r.live, r.held = false, false
-	case turn.Flush:
-		if !next {
-			return "the recognizer is asked for another turn"
-		}
-	case turn.Think:
-		if !next || r.thought || d.Text == "" || r.live {
-			return "it cannot be prepared now"
-		}
-		r.thought = true
-	case turn.Discard:
-		if !next || !r.thought {
-			return "nothing is prepared"
-		}
-		r.thought = false
-	default:
-		return r.start(d, next)
-	}
-	return ""
-}
-
-func (r *rules) start(d turn.Decision, next bool) string {
-	switch {
-	case !next || r.live:
-		return "another is not over"
-	case d.Kind == turn.Commit && strings.Trim(d.Text, " .…") == "":
-		return "nothing was said"
-	case r.gone && (d.Kind == turn.CheckIn || d.Kind == turn.GiveUp || d.Kind == turn.Obey):
-		return "goodbye was said"
-	}
-	stop := d.Kind == turn.Obey && d.Text == "stop"
-	r.gone = r.gone || d.Kind == turn.GiveUp || d.Kind == turn.Obey && !stop
-	r.last, r.live, r.began, r.held, r.thought = d.Turn, !stop, false, false, false
-	return ""
-}
-
-// waits: something is waited for, so the machine must want to be woken.
-func (r *rules) waits() bool {
-	if r.live {
-		return !r.lost && (!r.began || r.held)
-	}
-	return !r.lost && !r.muted && !r.gone && !r.quiet
-}
-
 // Whatever comes, in whatever order: every wait has a deadline, later than now; turns never go back; an answer is begun when the one
 // before is over; only what is held is resumed; the log repeats; and a question that is then asked is answered.
 func TestAnyInputKeepsTheRules(t *testing.T) {
 	kinds := []turn.InputKind{turn.Score, turn.Score, turn.Score, turn.Score, turn.Partial, turn.Final, turn.Finished, turn.Began, turn.Ended, turn.Said, turn.Typed, turn.Muted, turn.Key, turn.PathLost, turn.PathBack, turn.Tick, "nonsense"}
-	texts := []string{"", "hello there", "stop", "mm-hm", "goodbye", "I would like to", "Yes.", "…", "5", "#"}
-	configs := []turn.Config{{}, {Silence: turn.Quiet{CheckIn: -1, GiveUp: -1}}, {Interrupt: turn.BargeIn{Words: 2}}, {End: turn.End{Text: time.Millisecond}}}
+	texts := []string{"", "hello there", "stop", "hold on", "mm-hm", "goodbye", "I would like to", "Yes.", "…", "n", "hello?", "5", "#"}
+	hasty := turn.Quiet{CheckIn: time.Second, GiveUp: 3 * time.Second, Asked: 8 * time.Second}
+	configs := []turn.Config{{}, {Silence: hasty}, {Silence: turn.Quiet{CheckIn: -1, GiveUp: -1}}, {Interrupt: turn.BargeIn{Words: 2}}, {End: turn.End{Text: time.Millisecond}}}
 	rapid.Check(t, func(t *rapid.T) {
 		config := rapid.SampledFrom(configs).Draw(t, "config")
 		m := turn.New(config)
-		r := rules{quiet: config.Silence.CheckIn < 0}
+		r, polite := rules{quiet: config.Silence.CheckIn < 0}, newManners(config)
 		var log []turn.Entry
 		var now, w time.Duration
 		ok := false
@@ -417,6 +336,9 @@ func TestAnyInputKeepsTheRules(t *testing.T) {
 			now = at
 			e := turn.Entry{Seq: uint64(len(log)), Now: now, In: in, Out: m.Step(now, in)}
 			r.take(t, e)
+			if wrong := polite.take(e); wrong != "" {
+				t.Fatal(wrong)
+			}
 			w, ok = m.Wake()
 			switch {
 			case ok && w <= now:
@@ -436,7 +358,7 @@ func TestAnyInputKeepsTheRules(t *testing.T) {
 				Kind:  rapid.SampledFrom(kinds).Draw(t, "kind"),
 				At:    at - time.Duration(rapid.IntRange(0, 50).Draw(t, "lag"))*time.Millisecond,
 				Start: time.Duration(rapid.IntRange(0, 5).Draw(t, "start")) * time.Second,
-				Voice: rapid.Float32Range(0, 1).Draw(t, "voice"),
+				Voice: rapid.OneOf(rapid.Float32Range(0, 1), rapid.SampledFrom([]float32{0.02, 0.95, 0.95})).Draw(t, "voice"),
 				Text:  rapid.SampledFrom(texts).Draw(t, "text"),
 				P:     rapid.Float32Range(0, 1).Draw(t, "p"),
 				Turn:  r.last + rapid.IntRange(-1, 1).Draw(t, "turn"),

@@ -14,6 +14,9 @@ func (m *Machine) Wake() (time.Duration, bool) {
 	}
 	if m.ear.voice {
 		w.at(m.ear.heard + Stall)
+		if m.pause.cough.maybe {
+			w.at(m.coughs())
+		}
 	}
 	if at, ok := m.ask(); ok {
 		w.at(at)
@@ -51,11 +54,12 @@ func (m *Machine) wakeAfter(w *wake) {
 }
 
 func (m *Machine) wakeSilent(w *wake) {
-	if !m.checked && lasts(m.c.Silence.CheckIn) {
-		w.at(m.quiet + m.c.Silence.CheckIn)
+	checkIn, giveUp := m.silences()
+	if !m.checked && lasts(checkIn) {
+		w.at(m.quiet + checkIn)
 	}
-	if lasts(m.c.Silence.GiveUp) {
-		w.at(m.quiet + m.c.Silence.GiveUp)
+	if lasts(giveUp) {
+		w.at(m.quiet + giveUp)
 	}
 }
 

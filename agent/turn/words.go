@@ -31,7 +31,7 @@ func beginnings(sets ...map[string]bool) map[string]bool {
 }
 
 var stops = set("stop", "stop it", "stop please", "please stop", "stop talking", "be quiet", "quiet", "shut up", "silence", "enough", "that's enough",
-	"hold on", "wait", "wait a second", "wait a minute", "one moment", "hang on", "stop stop", "okay stop", "no stop", "pause")
+	"stop stop", "okay stop", "no stop")
 
 var goodbyes = set("goodbye", "good bye", "bye", "bye bye", "okay bye", "ok bye", "see you", "see you later", "talk to you later",
 	"hang up", "end the call", "please hang up", "that's all thank you goodbye", "thank you goodbye", "thanks bye", "thank you bye", "okay goodbye", "ok goodbye")
@@ -58,13 +58,15 @@ func plain(s string) string {
 	}), " ")
 }
 
-// command is the order that the whole text is, if it is one: "stop", "goodbye" or "".
+// command is the order that the whole text is, if it is one: "stop", "wait", "goodbye" or "".
 func command(text string) string {
 	switch p := plain(text); {
 	case stops[p]:
 		return "stop"
 	case goodbyes[p]:
 		return "goodbye"
+	case asksForTime(p):
+		return "wait"
 	}
 	return ""
 }

@@ -207,7 +207,7 @@ func TestAgainTellsWhatChanges(t *testing.T) {
 		{"two sentences", waits(1000*ms, 1350*ms), "later 150ms modeled, later 150ms modeled"},
 		{"a pause", waits(850*ms, 400*ms), "cut off 0s modeled, same 0s modeled"},
 		{"a pause", waits(850*ms, 1000*ms), "same 0s, same 0s"},
-		{"a long pause", waits(850*ms, 2500*ms), "joined 0s modeled, later 1.05s modeled"},
+		{"a long pause", waits(850*ms, 2500*ms), "joined 0s modeled, later 600ms modeled"},
 	} {
 		var got []string
 		for _, v := range Again(turn.Config{}, c.is, record(turn.Config{}, calls[c.call])).Turns {
