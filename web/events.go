@@ -21,10 +21,11 @@ func Message(e agent.Event) []byte {
 	case agent.State:
 		return encode(State{Type: "state", State: e.Text, AtMS: e.At.Milliseconds()})
 	case agent.User:
-		return encode(User{Type: "user", Turn: e.Turn, Text: e.Text, Final: e.Final})
+		return encode(User{Type: "user", Turn: e.Turn, Text: e.Text, Final: e.Final, AtMS: e.At.Milliseconds()})
 	case agent.Answer:
 		s := e.Said
-		return encode(Said{Type: "agent", Turn: e.Turn, Heard: s.Heard, Generated: s.Generated, Done: s.Done, Interrupted: s.Interrupted})
+		return encode(Said{Type: "agent", Turn: e.Turn, Heard: s.Heard, Sent: s.Sent, Generated: s.Generated, Done: s.Done,
+			Interrupted: s.Interrupted, AtMS: e.At.Milliseconds()})
 	case agent.Timing:
 		l := e.Latency
 		return encode(Latency{Type: "latency", Turn: e.Turn, TotalMS: ms(l.Sent), EndpointMS: ms(l.Commit),

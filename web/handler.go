@@ -29,9 +29,9 @@ const (
 
 // Handler serves:
 //
-//	POST   /offer                          {"sdp", "type": "offer"} → {"sdp", "type": "answer", "session", "iceServers"}
+//	POST   /offer                          {"sdp", "type": "offer", "turn", "patience"} → {"sdp", "type": "answer", "session", "iceServers"}
 //	POST   /whip                           begins a session as RFC 9725 says
-//	GET    /sessions/{id}                  {"id", "state", "since", "recorded", "paused", "counters"}
+//	GET    /sessions/{id}                  {"id", "state", "since", "recorded", "paused", "counters", "turn"}
 //	POST   /sessions/{id}/offer            a further offer of the session, like /offer
 //	PATCH  /sessions/{id}                  further candidates, or an ICE restart, as RFC 9725 says
 //	DELETE /sessions/{id}                  ends a session: 204
@@ -46,7 +46,7 @@ const (
 //
 // OPTIONS tells for each what it takes; another method is answered with 405. An ETag names the ICE session
 // that an answer began. An error is {"error": a sentence}: 400 for what cannot be read or cannot become a call,
-// 403 for pages of origins that are not trusted, 404 for a session that is over, 409 for the record of one that has none, 408 for a body that does not
+// 403 for pages of origins that are not trusted and for turn-taking of one's own where that is not allowed, 404 for a session that is over, 409 for the record of one that has none, 408 for a body that does not
 // come, 412 for an ICE session that is not the present one, 413 for a body over 64 KiB, 415 for one of another
 // type, 428 for a PATCH without If-Match, 429 for too many changes, 503 with Retry-After when all lines are busy.
 func (s *Server) Handler() http.Handler {
@@ -112,6 +112,8 @@ var refusals = []struct {
 	{os.ErrDeadlineExceeded, http.StatusRequestTimeout},
 	{errBody, http.StatusBadRequest},
 	{errJSON, http.StatusBadRequest},
+	{errTurn, http.StatusBadRequest},
+	{errFixed, http.StatusForbidden},
 	{errSwitch, http.StatusBadRequest},
 	{errNoRecord, http.StatusConflict},
 	{errNoOperator, http.StatusForbidden},

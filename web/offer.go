@@ -26,12 +26,12 @@ type answered struct {
 func (s *Server) offer(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
-	sdp, err := readOffer(w, r)
+	sdp, wish, err := readOffer(w, r)
 	if err != nil {
 		s.refuse(w, err)
 		return
 	}
-	e, answer, err := s.begin(ctx, sdp)
+	e, answer, err := s.begin(ctx, sdp, wish)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -39,10 +39,11 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, e.Call, answered{description{answer, "answer"}, e.ID, s.ice()})
 }
 
-// reoffer answers a further offer of a session: a renegotiation or an ICE restart. The credentials of the
+// reoffer answers a further offer of a session: a renegotiation or an ICE restart. What it says of turn-taking is
+// ignored: that was settled when the session began. The credentials of the
 // servers that it was told at its beginning may be over by now: it is told new ones.
 func (s *Server) reoffer(w http.ResponseWriter, r *http.Request, e *session) {
-	sdp, err := readOffer(w, r)
+	sdp, _, err := readOffer(w, r)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -72,25 +73,29 @@ func (s *Server) ice() []rtc.ICEServer {
 	return append([]rtc.ICEServer{}, s.ICE(time.Now())...)
 }
 
-func readOffer(w http.ResponseWriter, r *http.Request) (sdp string, err error) {
+func readOffer(w http.ResponseWriter, r *http.Request) (sdp string, wish wishes, err error) {
 	b, err := body(w, r, jsonType)
 	if err != nil {
-		return "", err
+		return "", wishes{}, err
 	}
-	return decodeOffer(b)
+	return decodeOffer(b, asked(r.URL.Query()))
 }
 
 // errJSON is a body that is not an offer.
 var errJSON = errors.New(`the body must be a JSON object {"sdp": …, "type": "offer"}`)
 
-// decodeOffer reads an offer in JSON; fields it does not know are ignored.
-func decodeOffer(body []byte) (sdp string, err error) {
-	var o description
+// decodeOffer reads an offer in JSON; fields it does not know are ignored. What it says of turn-taking takes the place of
+// what was asked for already.
+func decodeOffer(body []byte, asked wishes) (sdp string, wish wishes, err error) {
+	o := struct {
+		description
+		wishes
+	}{wishes: asked}
 	if err := json.Unmarshal(body, &o); err != nil {
-		return "", fmt.Errorf("%w: %w", errJSON, err)
+		return "", wishes{}, fmt.Errorf("%w: %w", errJSON, err)
 	}
 	if o.Type != "offer" || o.SDP == "" {
-		return "", errJSON
+		return "", wishes{}, errJSON
 	}
-	return o.SDP, nil
+	return o.SDP, o.wishes, nil
 }

@@ -44,16 +44,19 @@ type User struct {
 	Turn  int    `json:"turn"`
 	Text  string `json:"text"`
 	Final bool   `json:"final"`
+	AtMS  int64  `json:"atMs"` // on the session clock
 }
 
-// Said is the agent's part of a turn. A later message of the same turn replaces it.
+// Said is the agent's part of a turn in its three texts, each a beginning of the next but for what cannot be spoken. A later message of the same turn replaces it.
 type Said struct {
 	Type        string `json:"type"` // "agent"
 	Turn        int    `json:"turn"`
 	Heard       string `json:"heard"`     // words that have been sent as sound
-	Generated   string `json:"generated"` // all words written so far
+	Sent        string `json:"sent"`      // words that have been given to the voice
+	Generated   string `json:"generated"` // all that was written so far
 	Done        bool   `json:"done"`
 	Interrupted bool   `json:"interrupted"`
+	AtMS        int64  `json:"atMs"` // on the session clock
 }
 
 // Latency is how long the agent's answer of a turn took, from the caller's last speech to the answer's

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/agent/turn"
 	"parley/media/rtc"
 )
 
@@ -39,6 +40,9 @@ type Server struct {
 	Origins []string
 	// Listeners allows others on this machine to listen to a session.
 	Listeners bool
+	// Turn is how turns are taken in sessions whose callers do not wish otherwise. FixedTurn: they may not.
+	Turn      turn.Config
+	FixedTurn bool
 
 	sessions table
 	opening  sync.Once // makes setups
@@ -60,12 +64,16 @@ func (s *Server) Drain(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// begin answers an offer and starts its session.
-func (s *Server) begin(ctx context.Context, offer string) (*session, string, error) {
+// begin answers an offer and starts its session, whose turns are taken as its caller wishes.
+func (s *Server) begin(ctx context.Context, offer string, wish wishes) (*session, string, error) {
+	turns, err := s.wanted(wish)
+	if err != nil {
+		return nil, "", err
+	}
 	if err := s.sessions.reserve(s.MaxSessions); err != nil {
 		return nil, "", err
 	}
-	e, answer, err := s.establish(ctx, offer)
+	e, answer, err := s.establish(ctx, offer, turns)
 	if err != nil {
 		s.sessions.release()
 	}
@@ -73,7 +81,7 @@ func (s *Server) begin(ctx context.Context, offer string) (*session, string, err
 }
 
 // establish is begin with a place reserved, which the session takes.
-func (s *Server) establish(ctx context.Context, offer string) (*session, string, error) {
+func (s *Server) establish(ctx context.Context, offer string, turns turn.Config) (*session, string, error) {
 	if err := s.setup(ctx); err != nil {
 		return nil, "", err
 	}
@@ -84,7 +92,7 @@ func (s *Server) establish(ctx context.Context, offer string) (*session, string,
 	}
 	// The session outlives the request: its context is ended by DELETE and by Drain.
 	live, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	e := &session{Session: &Session{ID: rand.Text(), Call: call}, cancel: cancel, changes: make(gate, 1), since: time.Now()}
+	e := &session{Session: &Session{ID: rand.Text(), Call: call, Turn: turns}, cancel: cancel, changes: make(gate, 1), since: time.Now()}
 	err = s.sessions.start(e, func() {
 		defer cancel(nil)
 		s.converse(live, e)

@@ -341,11 +341,11 @@ func TestPage(t *testing.T) {
 
 // FuzzOffer: the decoder takes any body, and what it takes is an offer.
 func FuzzOffer(f *testing.F) {
-	for _, s := range []string{`{"sdp":"v=0","type":"offer"}`, `{}`, `[`, `{"sdp":1}`, `{"sdp":"x","type":"offer"} x`, "\x00"} {
+	for _, s := range []string{`{"sdp":"v=0","type":"offer"}`, `{"sdp":"v=0","type":"offer","turn":{"end":{"short":"1s"}},"patience":2}`, `{}`, `[`, `{"sdp":1}`, `{"sdp":"x","type":"offer"} x`, "\x00"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sdp, err := decodeOffer(body)
+		sdp, _, err := decodeOffer(body, wishes{})
 		if (sdp == "") != (err != nil) {
 			t.Errorf("%q and %v", sdp, err)
 		}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/agent/turn"
 	"parley/media/rtc"
 )
 
@@ -16,6 +18,7 @@ import (
 type Session struct {
 	ID       string
 	Call     *rtc.Call
+	Turn     turn.Config // how turns are taken in it, whole: the server's, with what its caller wished
 	report   atomic.Pointer[func() Counters]
 	recorder atomic.Pointer[Recorder]
 }
@@ -206,10 +209,12 @@ type told struct {
 	Recorded bool     `json:"recorded"`
 	Paused   bool     `json:"paused"` // the record
 	Counters Counters `json:"counters"`
+
+	Turn map[string]map[string]json.RawMessage `json:"turn"`
 }
 
 func (s *Server) tell(w http.ResponseWriter, _ *http.Request, e *session) {
-	t := told{listed: listed{e.ID, e.state(), e.since}, Counters: e.counters()}
+	t := told{listed: listed{e.ID, e.state(), e.since}, Counters: e.counters(), Turn: spelled(e.Turn)}
 	if r := e.recorder.Load(); r != nil {
 		t.Recorded, t.Paused = true, !r.State().On
 	}

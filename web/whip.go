@@ -12,7 +12,8 @@ import (
 	"parley/media/rtc"
 )
 
-// whip begins a session as RFC 9725 says. Unlike a WHIP endpoint it also talks back.
+// whip begins a session as RFC 9725 says. Unlike a WHIP endpoint it also talks back, and the query of its address may say
+// how turns are taken.
 func (s *Server) whip(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
@@ -21,7 +22,7 @@ func (s *Server) whip(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	e, answer, err := s.begin(ctx, string(sdp))
+	e, answer, err := s.begin(ctx, string(sdp), asked(r.URL.Query()))
 	if err != nil {
 		s.refuse(w, err)
 		return

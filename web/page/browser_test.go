@@ -52,42 +52,46 @@ func TestConversation(t *testing.T) {
 // words checks the captions of both sides.
 func words(t *testing.T, p *tab) {
 	p.TB = t
-	p.say(`{type: "agent", turn: 0, heard: "Hello. What can I do for you?", generated: "Hello. What can I do for you?", done: true, interrupted: false}`)
-	p.say(`{type: "user", turn: 1, text: "Why is the sky", final: false}`)
+	p.say(`{type: "agent", turn: 0, heard: "Hello. What can I do for you?", sent: "Hello. What can I do for you?", generated: "Hello. What can I do for you?", done: true, interrupted: false, atMs: 1200}`)
+	p.say(`{type: "user", turn: 1, text: "Why is the sky", final: false, atMs: 4000}`)
 	p.waitSeen(".line.you .partial", "Why is the sky")
 	p.shot("listening")
-	p.say(`{type: "user", turn: 1, text: "Why is the sky blue, and red in the evening?", final: true}`)
+	p.say(`{type: "user", turn: 1, text: "Why is the sky blue, and red in the evening?", final: true, atMs: 4000}`)
 	p.say(`{type: "state", state: "thinking", atMs: 4000}`)
 	p.waitSeen(".line.you", "Why is the sky blue, and red in the evening?")
 	p.wait(`!document.querySelector(".line.you .partial") && document.querySelector(".dots")`)
 	p.shot("thinking")
 	p.say(`{type: "state", state: "speaking", atMs: 4800}`)
 	p.say(`{type: "latency", turn: 1, totalMs: 823.4, endpointMs: 410, textMs: 452, tokenMs: 590, phraseMs: 655, audioMs: 790}`)
-	p.say(`{type: "agent", turn: 1, heard: "Sunlight is scattered by the air, and blue light", generated: "Sunlight is scattered by the air, and blue light far more than red. In the evening it comes a longer way.", done: false, interrupted: false}`)
+	p.say(`{type: "agent", turn: 1, heard: "Sunlight is scattered by the air, and blue light", sent: "Sunlight is scattered by the air, and blue light far more than red.", generated: "Sunlight is scattered by the air, and blue light far more than red. In the evening it comes a longer way.", done: false, interrupted: false, atMs: 65000}`)
 	p.waitSeen(".latency summary", "answered in 0.82 s")
 	p.waitSeen(".line:last-child .heard", "and blue light")
-	p.waitSeen(".line:last-child .rest", "far more than red.")
+	p.waitSeen(".line:last-child .sent", "far more than red.")
+	p.waitSeen(".line:last-child .rest", "In the evening it comes a longer way.")
+	p.waitSeen(".line:last-child .who", "Agent 1:05")
+	p.wait(`new Set(["heard", "sent", "rest"].map((c) => getComputedStyle(document.querySelector(".line:last-child ." + c)).color)).size === 3`)
 	p.shot("speaking")
 	p.do(chromedp.Click(chromedp.CSS(".latency summary")))
 	p.waitSeen(".latency table", "First word written 0.59 s")
 	p.shot("latency")
 	p.do(chromedp.Click(chromedp.CSS(".latency summary")))
-	p.say(`{type: "agent", turn: 1, heard: "Sunlight is scattered by the air, and blue light far", generated: "Sunlight is scattered by the air, and blue light far more than red.", done: true, interrupted: true}`)
+	p.say(`{type: "agent", turn: 1, heard: "Sunlight is scattered by the air, and blue light far", sent: "Sunlight is scattered by the air, and blue light far more than red.", generated: "Sunlight is scattered by the air, and blue light far more than red. In the evening it comes a longer way.", done: true, interrupted: true, atMs: 65000}`)
 	p.say(`{type: "state", state: "listening", atMs: 9000}`)
-	p.say(`{type: "user", turn: 2, text: "And on Mars?", final: true}`)
+	p.say(`{type: "user", turn: 2, text: "And on Mars?", final: true, atMs: 4000}`)
 	p.waitSeen(".line.agent .cut", "interrupted")
-	p.waitSeen(".line.agent s.rest", "not heard: more than red.")
-	p.wait(`getComputedStyle(document.querySelector("s.rest")).textDecorationLine === "line-through"`)
+	p.waitSeen(".line.agent s", "not heard: more than red. In the evening it comes a longer way.")
+	p.wait(`getComputedStyle(document.querySelector("s")).textDecorationLine === "line-through"`)
+	p.wait(`document.querySelector("s .sent").innerText === "more than red." && document.querySelector("s .rest").innerText.trim() === "In the evening it comes a longer way."`)
 	p.shot("cut")
 	for _, hostile := range []string{
 		`"{"`, `"null"`, `"{\"type\":\"user\"}"`, `{type: "later", x: 1}`, `{type: "state", state: "dancing", atMs: 0}`,
-		`{type: "user", turn: 3, text: "<img src=x onerror=alert(1)>", final: true}`,
+		`{type: "user", turn: 3, text: "<img src=x onerror=alert(1)>", final: true, atMs: 4000}`,
 	} {
 		p.say(hostile)
 	}
 	p.waitSeen(".line:last-child", "<img src=x onerror=alert(1)>")
 	p.waitSeen(".status", "Listening")
-	p.say(`{type: "user", turn: 3, text: "", final: true}`)
+	p.say(`{type: "user", turn: 3, text: "", final: true, atMs: 4000}`)
 	p.wait(`!document.querySelector("main").innerText.includes("<img")`)
 }
 
@@ -326,7 +330,7 @@ func TestTroubles(t *testing.T) {
 func TestDevices(t *testing.T) {
 	p := open(t, start(t), serve(t, nil))
 	p.talk()
-	p.wait(`document.querySelectorAll("select option").length >= 2`)
+	p.wait(`document.querySelector("select").options.length >= 2`)
 	p.run(`{ const s = document.querySelector("select"); s.selectedIndex = 1; s.dispatchEvent(new Event("change")); }`)
 	p.wait(`peer.tracks.length === 2 && peer.tracks[0].readyState === "ended" && parley.levels().you > 0.01`)
 	p.run(`peer.tracks[1].dispatchEvent(new Event("ended"))`)

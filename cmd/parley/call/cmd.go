@@ -5,11 +5,14 @@ package call
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +31,8 @@ type Cmd struct {
 	JSON     string        `name:"json" placeholder:"FILE" type:"path" env:"-" help:"Write the server's messages, the turns and a summary to this file, one JSON object a line."`
 	Timeout  time.Duration `default:"30s" env:"-" help:"The longest wait for an answer to begin, and for the call to connect."`
 	Greeting time.Duration `default:"1.5s" env:"-" help:"The longest wait for a greeting before the first words."`
+	Turn     string        `placeholder:"JSON" env:"-" help:"Ask the server for turn-taking of this call's own, as '{\"end\": {\"short\": \"400ms\"}}'. See docs/protocol.md."`
+	Patience float64       `placeholder:"FACTOR" env:"-" help:"Ask the server for silences at the end of a turn that are so many times as long: 0.5 to 3."`
 	Codec    []string      `placeholder:"NAME" env:"-" help:"Offer only this codec: opus, G722, PCMU or PCMA. Several, separated by commas, are offered in their order; the default is all."`
 	Net      string        `placeholder:"PROFILE" env:"-" help:"Make the call through a bad network: clean, wifi, lte-edge, burst5 or blackout2s. One seed always loses the same packets."`
 	Seed     uint64        `default:"1" env:"-" help:"The seed of --net."`
@@ -50,6 +55,10 @@ func (cmd *Cmd) Run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	to, err := cmd.wishing()
+	if err != nil {
+		return err
+	}
 	r, err := newReport(out, cmd.JSON)
 	if err != nil {
 		return err
@@ -68,7 +77,7 @@ func (cmd *Cmd) Run(ctx context.Context, out io.Writer) (err error) {
 	}
 	r.network, r.seed = cmd.Net, cmd.Seed
 	p := play{cmd: cmd, lines: lines, report: r}
-	err = caller.Run(ctx, cmd.URL, o, func(ctx context.Context, c *caller.Caller) error {
+	err = caller.Run(ctx, to, o, func(ctx context.Context, c *caller.Caller) error {
 		defer func() { p.length = c.Now() }()
 		return p.run(ctx, c)
 	})
@@ -94,6 +103,28 @@ func (cmd *Cmd) choose(o *caller.Options) error {
 	}
 	o.Net = &p
 	return nil
+}
+
+// wishing is the server's URL with what the call wants of turn-taking. The server says whether that can be.
+func (cmd *Cmd) wishing() (string, error) {
+	if cmd.Turn == "" && cmd.Patience == 0 {
+		return cmd.URL, nil
+	}
+	if cmd.Turn != "" && !json.Valid([]byte(cmd.Turn)) {
+		return "", fmt.Errorf(`--turn %s: it is not JSON, as {"end": {"short": "400ms"}}`, cmd.Turn)
+	}
+	at, query, _ := strings.Cut(cmd.URL, "?")
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return "", fmt.Errorf("read the server's URL: %w", err)
+	}
+	if cmd.Turn != "" {
+		q.Set("turn", cmd.Turn)
+	}
+	if cmd.Patience != 0 {
+		q.Set("patience", strconv.FormatFloat(cmd.Patience, 'g', -1, 64))
+	}
+	return at + "?" + q.Encode(), nil
 }
 
 func (cmd *Cmd) client() *http.Client {

@@ -34,6 +34,7 @@ import (
 	"parley/agent"
 	"parley/agent/archive"
 	"parley/agent/turn"
+	"parley/web"
 )
 
 // Cmd is the verb.
@@ -44,6 +45,7 @@ type Cmd struct {
 	Persona `embed:"" group:"Agent:"`
 	Timing  `embed:"" group:"Turn-taking:"`
 	Floor   `embed:"" group:"Turn-taking:"`
+	Manners `embed:"" group:"Turn-taking:"`
 	Records `embed:"" group:"Recording:"`
 
 	LogLevel slog.Level `group:"Log:" default:"info" help:"debug, info, warn or error. What is said is logged at debug only."`
@@ -100,10 +102,13 @@ type Timing struct {
 	Middle     time.Duration `default:"950ms" help:"Silence that ends a turn that may be finished."`
 	Long       time.Duration `default:"1.15s" help:"Silence that ends a turn that does not sound finished."`
 	Dangling   time.Duration `default:"1.35s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
+	Spelled    time.Duration `default:"1.8s" help:"Silence that ends a turn of letters or figures that are dictated; at the least --dangling."`
 	TextWait   time.Duration `default:"2s" help:"The longest wait for the recognizer's text after a caller has spoken."`
 	KeysWait   time.Duration `default:"2s" help:"Pressed keys are answered so long after the last one; # ends them at once."`
-	SoundsDone float32       `default:"0.9" help:"Probability, by the end-of-turn model, from which a turn sounds finished."`
-	SoundsOpen float32       `default:"0.3" help:"Probability under which it sounds unfinished."`
+	SoundsDone float32       `default:"0.9" help:"Probability, by words and sound, from which a turn is finished."`
+	SoundsOpen float32       `default:"0.3" help:"Probability under which it is not."`
+	PaceLeast  float64       `default:"0.8" help:"How far these silences shrink for a caller who never goes on, a factor; 1: not at all."`
+	PaceMost   float64       `default:"2" help:"How far they grow for a caller who pauses long, a factor; 1: not at all."`
 }
 
 // Floor is who speaks when both would, or nobody does: turn.BargeIn and turn.Quiet.
@@ -114,7 +119,14 @@ type Floor struct {
 	Rewind         time.Duration `default:"300ms" help:"How much the agent repeats when it goes on after a pause."`
 	CheckIn        time.Duration `default:"8s" help:"Ask whether the caller is still there after so long a silence; negative: never."`
 	GiveUp         time.Duration `default:"30s" help:"Say goodbye after so long a silence; negative: never."`
+	HoldOn         time.Duration `default:"60s" help:"Ask only after so long a silence when the caller has said: hold on; negative: never."`
 	AnswerWait     time.Duration `default:"20s" help:"The longest wait for the first sound of an answer; then it is given up."`
+}
+
+// Manners are what concerns all of turn-taking.
+type Manners struct {
+	Patience float64 `default:"1" help:"A factor, 0.5 to 3, of the silences that end a turn: --short, --middle, --long, --dangling and --spelled."`
+	OwnTurns bool    `default:"true" negatable:"" help:"A caller may choose turn-taking for the own call, as the page's setting Patience does."`
 }
 
 // Records is what is kept of conversations, and for how long.
@@ -132,18 +144,20 @@ func (*Cmd) Help() string {
 Flags can be set by environment too (PARLEY_LISTEN for --listen) and in a YAML file (see --config).`
 }
 
-func (c *Cmd) profile() agent.Profile {
-	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: c.turns()}
+func (c *Cmd) profile(turns turn.Config) agent.Profile {
+	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: turns}
 }
 
+// turns is how turns are taken unless a caller wishes otherwise.
 func (c *Cmd) turns() turn.Config {
-	return turn.Config{
+	return web.Patient(turn.Config{
 		Voice: turn.Voice{Start: c.VoiceStart, Stop: c.VoiceStop, Onset: c.Onset},
-		End: turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long, Dangling: c.Dangling,
+		End: turn.End{Ahead: c.Ahead, Short: c.Short, Middle: c.Middle, Long: c.Long, Dangling: c.Dangling, Spelled: c.Spelled,
 			Text: c.TextWait, Keys: c.KeysWait, Done: c.SoundsDone, Open: c.SoundsOpen},
+		Pace:      turn.Pace{Least: c.PaceLeast, Most: c.PaceMost},
 		Interrupt: turn.BargeIn{Ask: c.InterruptAsk, Words: c.InterruptWords, Text: c.InterruptWait, Rewind: c.Rewind},
-		Silence:   turn.Quiet{CheckIn: c.CheckIn, GiveUp: c.GiveUp, Answer: c.AnswerWait},
-	}
+		Silence:   turn.Quiet{CheckIn: c.CheckIn, GiveUp: c.GiveUp, Asked: c.HoldOn, Answer: c.AnswerWait},
+	}, c.Patience)
 }
 
 // checkTurns says what is wrong with the flags of turn-taking. None may be zero: that would mean its default.
@@ -152,7 +166,7 @@ func (c *Cmd) checkTurns() error {
 		flag string
 		d    time.Duration
 	}{
-		{"onset", c.Onset}, {"ahead", c.Ahead}, {"text-wait", c.TextWait}, {"keys-wait", c.KeysWait}, {"interrupt-ask", c.InterruptAsk},
+		{"onset", c.Onset}, {"ahead", c.Ahead}, {"spelled", c.Spelled}, {"text-wait", c.TextWait}, {"keys-wait", c.KeysWait}, {"interrupt-ask", c.InterruptAsk},
 		{"interrupt-wait", c.InterruptWait}, {"rewind", c.Rewind}, {"answer-wait", c.AnswerWait},
 	} {
 		if f.d <= 0 {
@@ -167,10 +181,14 @@ func (c *Cmd) checkTurns() error {
 		return fmt.Errorf("these must grow: 0 < --voice-stop %v ≤ --voice-start %v ≤ 1", c.VoiceStop, c.VoiceStart)
 	case !within(c.SoundsOpen, c.SoundsDone):
 		return fmt.Errorf("these must grow: 0 < --sounds-open %v ≤ --sounds-done %v ≤ 1", c.SoundsOpen, c.SoundsDone)
+	case !(0 < c.PaceLeast && c.PaceLeast <= c.PaceMost && c.PaceMost <= web.MostPatience):
+		return fmt.Errorf("these must grow: 0 < --pace-least %v ≤ --pace-most %v ≤ %v", c.PaceLeast, c.PaceMost, web.MostPatience)
 	case c.InterruptWords < 1:
 		return fmt.Errorf("--interrupt-words is %d: it must be 1 or more", c.InterruptWords)
-	case c.CheckIn == 0 || c.GiveUp == 0:
-		return errors.New("--check-in and --give-up may not be 0: say a length, or -1s for never")
+	case c.CheckIn == 0 || c.GiveUp == 0 || c.HoldOn == 0:
+		return errors.New("--check-in, --give-up and --hold-on may not be 0: say a length, or -1s for never")
+	case !(web.LeastPatience <= c.Patience && c.Patience <= web.MostPatience): // not so for NaN
+		return fmt.Errorf("--patience is %v: it is a factor from %v to %v", c.Patience, web.LeastPatience, web.MostPatience)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -50,7 +51,10 @@ func TestEveryThresholdHasAFlag(t *testing.T) {
 		if f.Group == nil || f.Group.Title != "Turn-taking:" {
 			continue
 		}
-		other := map[reflect.Kind]string{reflect.Int64: "7m", reflect.Int: "7", reflect.Float32: "0.7"}[f.Target.Kind()]
+		other, ok := map[reflect.Kind]string{reflect.Int64: "7m", reflect.Int: "7", reflect.Float32: "0.7", reflect.Float64: "1.7"}[f.Target.Kind()]
+		if !ok || f.Name == "patience" { // of all thresholds
+			continue
+		}
 		c, err := parsed("--"+f.Name, other)
 		if err != nil {
 			t.Fatal(err)
@@ -80,6 +84,28 @@ func TestEveryThresholdHasAFlag(t *testing.T) {
 	}
 }
 
+// One flag makes the agent more patient, or less, and no wait shorter than the one before it.
+func TestPatience(t *testing.T) {
+	for args, want := range map[string]turn.End{
+		"--patience 2":                 {Short: 1700 * time.Millisecond, Middle: 1900 * time.Millisecond, Long: 2300 * time.Millisecond, Dangling: 2700 * time.Millisecond, Spelled: 3600 * time.Millisecond},
+		"--patience 0.5 --short 100ms": {Short: 100 * time.Millisecond, Middle: 475 * time.Millisecond, Long: 575 * time.Millisecond, Dangling: 675 * time.Millisecond, Spelled: 900 * time.Millisecond},
+	} {
+		c, err := parsed(strings.Fields(args)...)
+		if err != nil || c.checkTurns() != nil {
+			t.Fatal(err, c.checkTurns())
+		}
+		is, was := c.turns(), turn.Config{}.WithDefaults()
+		got := turn.End{Short: is.End.Short, Middle: is.End.Middle, Long: is.End.Long, Dangling: is.End.Dangling, Spelled: is.End.Spelled}
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", args, got, want)
+		}
+		is.End.Short, is.End.Middle, is.End.Long, is.End.Dangling, is.End.Spelled = was.End.Short, was.End.Middle, was.End.Long, was.End.Dangling, was.End.Spelled
+		if is != was {
+			t.Errorf("%s changes more than the ends: %+v", args, is)
+		}
+	}
+}
+
 func TestBadThresholds(t *testing.T) {
 	for args, want := range map[string]string{
 		"--short 1s":               "--short 1s ≤ --middle 950ms",
@@ -94,6 +120,8 @@ func TestBadThresholds(t *testing.T) {
 		"--sounds-done 0.2":        "--sounds-open 0.3 ≤ --sounds-done 0.2",
 		"--interrupt-words 0":      "--interrupt-words is 0",
 		"--check-in 0s":            "-1s for never",
+		"--patience 0.4":           "--patience is 0.4: it is a factor from 0.5 to 3",
+		"--patience NaN":           "--patience is NaN",
 		"--keep 30d --check-in 5s": "add --record DIR",
 	} {
 		c, err := parsed(strings.Fields(args)...)

@@ -51,7 +51,7 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 		limit = e.capacity
 	}
 	server := &web.Server{Endpoint: endpoint, MaxSessions: limit, Page: page.FS(), Logger: k.log,
-		ICE: relays.servers, Origins: c.Origins, Listeners: c.Listeners}
+		ICE: relays.servers, Origins: c.Origins, Listeners: c.Listeners, Turn: c.turns(), FixedTurn: !c.OwnTurns}
 	d, err := c.openDeck(k.log)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 	server.Converse = func(ctx context.Context, s *web.Session) error {
 		id := s.ID
 		return conversation{
-			engines: e, profile: c.profile(),
+			engines: e, profile: c.profile(s.Turn),
 			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS, Recorded: d != nil},
 			deck:  d,
 			log:   k.log.With(slog.String("call", short(id))),

@@ -3,7 +3,8 @@
 import { html, LitElement, nothing } from "lit";
 import { asText, Conversation, type ConversationEvents } from "./parley.js";
 import { Meters } from "./meters.js";
-import { figuresView, heroView, logView, mark, meterView, problemView, recordingText, recordingView, status, type View } from "./views.js";
+import { keep, kept, patience, type Patience } from "./patience.js";
+import { figuresView, heroView, logView, mark, meterView, patienceView, problemView, recordingText, recordingView, status, type View } from "./views.js";
 
 declare global {
   interface Window {
@@ -29,11 +30,14 @@ class Page extends LitElement {
   private follow = true;
   private focused = false;
   private copied = false;
+  private chosen: Patience = kept(() => localStorage);
+  private used = this.chosen; // in the present call
 
   override connectedCallback(): void {
     super.connectedCallback();
     window.parley = this.conversation;
     for (const name of changes) this.conversation.addEventListener(name, () => this.requestUpdate());
+    this.conversation.patience = this.chosen.factor;
     addEventListener("pagehide", () => this.conversation.hangup());
     addEventListener("click", () => {
       if (this.conversation.problem?.code === "sound-blocked") void this.conversation.unblock();
@@ -90,7 +94,7 @@ class Page extends LitElement {
       </main>
       <footer>
         <div role="alert">${problemView(c.problem, {
-          type: () => void c.connect(true),
+          type: () => this.connect(true),
           dismiss: () => c.dismiss(),
         })}</div>
         ${this.stage()} ${c.phase === "talking" ? this.typing() : nothing} ${this.settings(begun)}
@@ -146,6 +150,7 @@ class Page extends LitElement {
             <option value=${m.id} ?selected=${m.id === c.microphone}>${m.name || `Microphone ${i + 1}`}</option>`)}
         </select>
       </label>
+      ${patienceView(this.chosen, c.phase === "idle" || c.phase === "ended" ? undefined : this.used, this.choose)}
       ${recordingView(c.recording, c.phase === "talking", (on) => void c.record(on))}
       ${c.hello ? html`<p class="engines">${[c.hello.stt, c.hello.llm, c.hello.tts].filter(Boolean).join(" · ")}</p>` : nothing}
       ${begun && c.transcript.length > 0 ? html`<button class="quiet copy" @click=${this.copy}>${this.copied ? "Copied" : "Copy transcript"}</button>` : nothing}
@@ -165,8 +170,20 @@ class Page extends LitElement {
 
   private readonly press = (): void => {
     const c = this.conversation;
-    if (c.phase === "idle" || c.phase === "ended") void c.connect();
+    if (c.phase === "idle" || c.phase === "ended") this.connect(false);
     else c.hangup();
+  };
+
+  private connect(voiceless: boolean): void {
+    this.used = this.chosen;
+    void this.conversation.connect(voiceless);
+  }
+
+  private readonly choose = (name: string): void => {
+    this.chosen = patience(name);
+    this.conversation.patience = this.chosen.factor;
+    keep(() => localStorage, this.chosen);
+    this.requestUpdate();
   };
 
   private readonly submit = (e: SubmitEvent): void => {

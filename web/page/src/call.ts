@@ -68,12 +68,15 @@ export class Call implements Line {
     this.reconnect = new Reconnect(this, events, pace);
   }
 
-  /** Connects: resolves when the channel is open. Throws a Failure, or an AbortError after close. */
-  async connect(): Promise<void> {
+  /**
+   * Connects: resolves when the channel is open. Throws a Failure, or an AbortError after close. patience is what the agent's
+   * waits at the end of a turn are multiplied by, if anything.
+   */
+  async connect(patience?: number): Promise<void> {
     const signal = this.over.signal;
     const sdp = await this.describe();
     signal.throwIfAborted();
-    const answer = await offer(this.base, sdp, signal, this.limits.answer);
+    const answer = await offer(this.base, sdp, signal, this.limits.answer, patience);
     this.session = answer.session;
     this.relays = answer.servers;
     await this.accept(answer.sdp).catch(() => {

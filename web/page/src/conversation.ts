@@ -81,6 +81,11 @@ export class Conversation extends EventTarget {
   microphones: readonly Microphone[] = [];
   /** The chosen microphone: empty for the system's choice. */
   microphone = "";
+  /**
+   * How patient the agent is in calls from the next one on: a factor, 0.5 to 3, of the silences that end your turn. Undefined:
+   * as the server has it.
+   */
+  patience: number | undefined;
   /** The call has no microphone: one types. */
   voiceless = false;
 
@@ -107,6 +112,7 @@ export class Conversation extends EventTarget {
    */
   async connect(voiceless = false): Promise<boolean> {
     if (this.call || this.phase === "asking") return false;
+    const patience = this.patience;
     this.begin(voiceless);
     const sound = this.sound;
     try {
@@ -118,7 +124,7 @@ export class Conversation extends EventTarget {
       this.use(track);
       this.to("connecting");
       this.call = this.dial(track);
-      await this.call.connect();
+      await this.call.connect(patience);
       if (this.muted) this.call.send({ type: "mute", on: true });
       this.timer = setInterval(() => void this.check(), 250);
       this.to("talking");

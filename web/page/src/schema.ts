@@ -24,15 +24,18 @@ export interface User {
   turn: number;
   text: string;
   final: boolean;
+  atMs: number;
 }
 
 export interface Said {
   type: "agent";
   turn: number;
   heard: string;
+  sent: string;
   generated: string;
   done: boolean;
   interrupted: boolean;
+  atMs: number;
 }
 
 export interface Latency {
@@ -106,8 +109,8 @@ export type Message = Hello | State | User | Said | Latency | Trouble | Ended | 
 export const shapes = {
   hello: { session: "string", build: "string", stt: "string", llm: "string", tts: "string", recorded: "boolean" },
   state: { state: "string", atMs: "number" },
-  user: { turn: "number", text: "string", final: "boolean" },
-  agent: { turn: "number", heard: "string", generated: "string", done: "boolean", interrupted: "boolean" },
+  user: { turn: "number", text: "string", final: "boolean", atMs: "number" },
+  agent: { turn: "number", heard: "string", sent: "string", generated: "string", done: "boolean", interrupted: "boolean", atMs: "number" },
   latency: { turn: "number", totalMs: "number", endpointMs: "number", textMs: "number", tokenMs: "number", phraseMs: "number", audioMs: "number" },
   error: { code: "string", text: "string", fatal: "boolean" },
   ended: { reason: "string" },

@@ -10,9 +10,10 @@ export interface Answer {
   readonly servers: RTCIceServer[];
 }
 
-/** Sends an offer to the server at base. Throws a Failure, or signal's reason when that is aborted. */
-export async function offer(base: URL, sdp: string, signal: AbortSignal, milliseconds: number): Promise<Answer> {
-  const { response, body } = await post(new URL("offer", base), { sdp, type: "offer" }, signal, milliseconds);
+/** Sends an offer to the server at base; patience is what its waits are multiplied by, if anything. Throws a Failure, or signal's reason when that is aborted. */
+export async function offer(base: URL, sdp: string, signal: AbortSignal, milliseconds: number, patience?: number): Promise<Answer> {
+  const wish = patience === undefined ? {} : { patience };
+  const { response, body } = await post(new URL("offer", base), { sdp, type: "offer", ...wish }, signal, milliseconds);
   if (!response.ok) {
     const wait = Number(response.headers.get("Retry-After"));
     throw new Failure(refusedOffer(response.status, text(body, "error"), Number.isFinite(wait) ? wait : 0));

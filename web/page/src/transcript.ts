@@ -8,12 +8,16 @@ export interface Line {
   readonly who: "you" | "agent";
   /** You: the words recognized. Agent: the words heard so far. */
   readonly text: string;
-  /** Agent: words written but not heard yet, or never. */
+  /** Agent: words given to the voice after those, but not heard yet, or never. */
+  readonly sent: string;
+  /** Agent: words written after those, which are with the voice not yet, or never. */
   readonly rest: string;
   /** No more will come. A line of yours that is not done may still change. */
   readonly done: boolean;
-  /** Agent: you cut in, and rest was never heard. */
+  /** Agent: you cut in, and sent and rest were never heard. */
   readonly interrupted: boolean;
+  /** When its first words came, in milliseconds since the call was created. */
+  readonly at: number;
 }
 
 /** The oldest lines beyond this number are forgotten. */
@@ -23,14 +27,15 @@ export const most = 1000;
 export function apply(lines: readonly Line[], m: Message): readonly Line[] {
   switch (m.type) {
     case "user":
-      return put(lines, { turn: m.turn, who: "you", text: m.text.trim(), rest: "", done: m.final, interrupted: false });
+      return put(lines, { turn: m.turn, who: "you", text: m.text.trim(), sent: "", rest: "", done: m.final, interrupted: false, at: m.atMs });
     case "agent":
       return put(lines, {
         turn: m.turn,
         who: "agent",
-        ...split(m.heard, m.generated),
+        ...split(m.heard.trim(), m.sent.trim(), m.generated.trim()),
         done: m.done || m.interrupted,
         interrupted: m.interrupted,
+        at: m.atMs,
       });
     default:
       return lines;
@@ -39,7 +44,7 @@ export function apply(lines: readonly Line[], m: Message): readonly Line[] {
 
 /** The transcript of a call that is over: nothing more comes, and of what was not heard only what you cut off stays. */
 export function settle(lines: readonly Line[]): readonly Line[] {
-  return lines.map((l) => ({ ...l, rest: l.interrupted ? l.rest : "", done: true })).filter((l) => l.text !== "");
+  return lines.map((l) => ({ ...l, ...(l.interrupted ? {} : { sent: "", rest: "" }), done: true })).filter((l) => l.text !== "");
 }
 
 /** The transcript as plain text, one line a turn of one side. What was never heard is left out. */
@@ -50,16 +55,19 @@ export function asText(lines: readonly Line[]): string {
     .join("\n");
 }
 
-/** Divides an answer into what was heard and the rest. The spaces between stay with the rest. */
-function split(heard: string, generated: string): { text: string; rest: string } {
-  const text = heard.trim();
-  return { text, rest: after(text, generated.trim()) };
+/**
+ * Divides an answer into what was heard, what the voice has beyond that, and the rest. The spaces between stay with what
+ * follows. What is written differs from what is spoken where something cannot be spoken: then there is no rest.
+ */
+function split(heard: string, sent: string, generated: string): { text: string; sent: string; rest: string } {
+  const more = after(heard, sent);
+  return { text: heard, sent: more, rest: after(heard + more, generated) };
 }
 
 /** What follows text in all, if that begins with it, whatever the blanks between words are; else nothing. */
 function after(text: string, all: string): string {
   let at = 0;
-  for (const word of text.split(/\s+/)) {
+  for (const word of text.split(/\s+/)) { // of no text, one empty word
     while (/\s/.test(all.charAt(at))) at++;
     if (!all.startsWith(word, at)) return "";
     at += word.length;
@@ -72,8 +80,10 @@ function put(lines: readonly Line[], line: Line): readonly Line[] {
   const old = at < 0 ? undefined : lines[at];
   const replaces = old !== undefined && order(old) === order(line);
   const list = [...lines];
-  const empty = line.text === "" && line.done && (line.rest === "" || line.interrupted); // of an answer nothing was heard
-  list.splice(at < 0 ? lines.length : at, replaces ? 1 : 0, ...(empty ? [] : [line]));
+  const unheard = line.sent === "" && line.rest === "" || line.interrupted;
+  const empty = line.text === "" && line.done && unheard; // of an answer nothing was heard
+  const first = replaces ? { ...line, at: old.at } : line;
+  list.splice(at < 0 ? lines.length : at, replaces ? 1 : 0, ...(empty ? [] : [first]));
   return list.slice(-most);
 }
 

@@ -1,6 +1,7 @@
 // The parts of the page as functions from what is to what is shown.
 
 import { html, nothing, svg, type TemplateResult } from "lit";
+import { patiences, type Patience } from "./patience.js";
 import { checks, type AgentState, type Check, type Counters, type Latency, type Line, type Phase, type Problem, type Recording } from "./parley.js";
 
 export type View = TemplateResult | typeof nothing;
@@ -85,18 +86,30 @@ export function logView(lines: readonly Line[], waiting: boolean): View {
 
 function lineView(l: Line): View {
   const name = l.who === "you" ? "You" : "Agent";
-  return html`<li class="line ${l.who}"><span class="who">${name}</span>
-    <p class="words ${l.done ? "" : "partial"}"><span class="heard">${l.text}</span>${restView(l)}</p></li>`;
+  return html`<li class="line ${l.who}"><span class="who">${name} <time>${clock(l.at)}</time></span>
+    <p class="words ${l.done ? "" : "partial"}"><span class="heard">${l.text}</span>${l.interrupted ? cutView(l) : ahead(l.sent, l.rest)}</p></li>`;
 }
 
-function restView(l: Line): View {
-  if (l.interrupted) return html`<span class="cut" title="You interrupted here">&#8202;—<span class="sr"> interrupted</span></span>${unheardView(l.rest)}`;
-  return l.rest ? html`<span class="rest">${l.rest}</span>` : nothing;
+/** The words of an answer beyond those that were heard: the voice has the first of them. */
+function ahead(sent: string, rest: string): View {
+  return html`${sent ? html`<span class="sent" title="With the voice, not heard yet">${sent}</span>` : nothing}${
+    rest ? html`<span class="rest" title="Written, not with the voice yet">${rest}</span>` : nothing}`;
 }
 
-/** Words that were written, but never heard. */
-function unheardView(rest: string): View {
-  return rest.trim() ? html` <s class="rest" title="Not heard"><span class="sr">not heard: </span>${rest.trim()}</s>` : nothing;
+/** Where an answer was cut off, and its words that were never heard. */
+function cutView(l: Line): View {
+  const sent = l.sent.trim();
+  const rest = sent ? l.rest : l.rest.trim();
+  return html`<span class="cut" title="You interrupted here">&#8202;—<span class="sr"> interrupted</span></span>${
+    sent || rest ? html` <s><span class="sr">not heard: </span>${
+      sent ? html`<span class="sent" title="Was with the voice, not heard">${sent}</span>` : nothing}${
+      rest ? html`<span class="rest" title="Written only">${rest}</span>` : nothing}</s>` : nothing}`;
+}
+
+/** A time of the call, as 1:05. */
+function clock(milliseconds: number): string {
+  const s = Math.floor(milliseconds / 1000);
+  return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
 }
 
 const names: Readonly<Record<Check, string>> = {
@@ -141,6 +154,16 @@ export function recordingView(r: Recording | undefined, talking: boolean, allow:
     ${talking ? html`<button class="quiet pause" ?disabled=${!r.on && r.by === "operator"} @click=${() => allow(!r.on)}>
       ${mark(r.on ? "pause" : "resume")}<span>${r.on ? "Pause recording" : "Resume recording"}</span></button>` : nothing}
   </div>`;
+}
+
+/** The choice of how patient the agent is. used: the one of the call that goes on, if one does. */
+export function patienceView(chosen: Patience, used: Patience | undefined, choose: (name: string) => void): View {
+  return html`<label class="patience ${used ? "calling" : ""}"><span>Patience</span>
+    <select @change=${(e: Event) => choose((e.target as HTMLSelectElement).value)}>
+      ${patiences.map((p) => html`<option value=${p.name} ?selected=${p === chosen}>${p.label}: ${p.meaning}</option>`)}
+    </select>
+    ${used && used !== chosen ? html`<span class="later">from the next call on</span>` : nothing}
+  </label>`;
 }
 
 /** What is shown before the first conversation. */

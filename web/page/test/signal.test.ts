@@ -44,6 +44,13 @@ test("an offer's answer has the relays that are well formed", async () => {
   }
 });
 
+test("an offer asks for patience only if there is a wish", async () => {
+  for (const [patience, body] of [[undefined, '{"sdp":"v=0","type":"offer"}'], [1.8, '{"sdp":"v=0","type":"offer","patience":1.8}']] as const) {
+    const { init } = await asked(answers({ sdp: "v=0", session: "one" }), () => offer(base, "v=0", never, 1000, patience));
+    assert.equal(init.body, body);
+  }
+});
+
 test("a further offer goes to the session", async () => {
   const { url, init } = await asked(answers({ sdp: "v=0 b" }), async () => {
     assert.deepEqual(await reoffer(base, "a/b", "v=0 a", never, 1000), { sdp: "v=0 b", session: "a/b", servers: [] });

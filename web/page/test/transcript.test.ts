@@ -3,12 +3,15 @@ import { test } from "node:test";
 import type { Message } from "../src/schema.js";
 import { apply, asText, most, settle, type Line } from "../src/transcript.js";
 
-const user = (turn: number, text: string, final = true): Message => ({ type: "user", turn, text, final });
-const agent = (turn: number, heard: string, generated: string, done = false, interrupted = false): Message =>
-  ({ type: "agent", turn, heard, generated, done, interrupted });
+const user = (turn: number, text: string, final = true): Message => ({ type: "user", turn, text, final, atMs: 0 });
+/** An answer of which the voice has all, or what is before the bar. */
+const agent = (turn: number, heard: string, written: string, done = false, interrupted = false): Message => {
+  const sent = written.split("|")[0] ?? "";
+  return { type: "agent", turn, heard, sent, generated: written.replace("|", ""), done, interrupted, atMs: 0 };
+};
 const run = (...messages: Message[]): readonly Line[] => messages.reduce(apply, [] as readonly Line[]);
 const short = (lines: readonly Line[]): string[] =>
-  lines.map((l) => `${l.turn} ${l.who} ${l.text}|${l.rest}${l.done ? "." : "…"}${l.interrupted ? "!" : ""}`);
+  lines.map((l) => `${l.turn} ${l.who} ${l.text}|${l.sent}${l.rest && `|${l.rest}`}${l.done ? "." : "…"}${l.interrupted ? "!" : ""}`);
 
 const cases: [name: string, messages: Message[], want: string[]][] = [
   ["nothing", [], []],
@@ -29,12 +32,26 @@ const cases: [name: string, messages: Message[], want: string[]][] = [
   ["an empty partial holds its place", [user(1, "", false)], ["1 you |…"]],
   ["heard that is not a beginning of generated stands alone", [agent(1, "ten past", "10 past one")], ["1 agent ten past|…"]],
   ["blanks need not be the same", [agent(1, "One. Two", "One.\n Two  three.", true, true)], ["1 agent One. Two|  three..!"]],
+  ["of an answer you heard some, the voice has more, and more is written",
+    [agent(1, "One", "One two| three."), agent(1, "One two", "One two| three.")], ["1 agent One two|| three.…"]],
+  ["what the voice has is told from what is only written, before anything was heard", [agent(1, "", "One| two.")], ["1 agent |One| two.…"]],
+  ["also of an answer that you cut off", [agent(1, "One", "One two| three.", true, true)], ["1 agent One| two| three..!"]],
+  ["what is spoken may differ from what is written",
+    [{ type: "agent", turn: 1, heard: "One two", sent: "One two three.", generated: "**One** two three. Four.", done: false, interrupted: false, atMs: 0 }],
+    ["1 agent One two| three.…"]],
+  ["something was heard, and the server does not say what the voice has",
+    [{ type: "agent", turn: 1, heard: "One", sent: "", generated: "One two.", done: false, interrupted: false, atMs: 0 }], ["1 agent One|| two.…"]],
   ["other messages change nothing", [user(1, "Hi"), { type: "state", state: "thinking", atMs: 1 }], ["1 you Hi|."]],
 ];
 
 for (const [name, messages, want] of cases) {
   test(name, () => assert.deepEqual(short(run(...messages)), want));
 }
+
+test("a line keeps the time of its first words", () => {
+  const lines = run({ ...user(1, "Hi", false), atMs: 2000 } as Message, { ...user(1, "Hi there"), atMs: 3000 } as Message, { ...agent(1, "", "Hello"), atMs: 3500 } as Message);
+  assert.deepEqual(lines.map((l) => l.at), [2000, 3500]);
+});
 
 test("a list is never changed", () => {
   const before = run(user(1, "Hi", false));
