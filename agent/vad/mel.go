@@ -3,8 +3,6 @@ package vad
 import (
 	"math"
 
-	"gonum.org/v1/gonum/dsp/fourier"
-
 	"parley/media"
 )
 
@@ -22,15 +20,13 @@ const (
 // mel makes Whisper's log-mel features (https://arxiv.org/abs/2212.04356): 80 bands on Slaney's scale,
 // windows of 25 ms every 10 ms. Not safe for concurrent use.
 type mel struct {
-	fft    *fourier.FFT
+	fft    *fft
 	window [melWindow]float64
 	bands  [melBands]band
 
-	audio    [melSamples + melWindow]float64 // with half a window on each side
-	frame    [melWindow]float64
-	spectrum [melBins]complex128
-	power    [melBins]float64
-	logs     [melBands * melFrames]float64
+	audio [melSamples + melWindow]float64 // with half a window on each side
+	power [2][melBins]float64
+	logs  [melBands * melFrames]float64
 }
 
 // band is a triangle over a few bins of the spectrum.
@@ -40,7 +36,7 @@ type band struct {
 }
 
 func newMel() *mel {
-	m := &mel{fft: fourier.NewFFT(melWindow)}
+	m := &mel{fft: newFFT()}
 	for i := range m.window { // Hann, periodic
 		m.window[i] = 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/melWindow)
 	}
@@ -89,27 +85,64 @@ func slaney(hertz float64) float64 {
 // before it.
 func (m *mel) features(pcm []int16, out []float32) {
 	m.normalize(pcm)
+	first := silentFrames(len(pcm))
+	for t := first; t < melFrames; t += 2 {
+		m.spectra(t)
+		m.sum(t, &m.power[0])
+		m.sum(t+1, &m.power[1])
+	}
 	most := math.Inf(-1)
-	for t := range melFrames {
-		for i, w := range m.window {
-			m.frame[i] = m.audio[t*melHop+i] * w
-		}
-		m.fft.Coefficients(m.spectrum[:], m.frame[:])
-		for k, c := range m.spectrum {
-			m.power[k] = real(c)*real(c) + imag(c)*imag(c)
-		}
-		for b, band := range m.bands {
-			var e float64
-			for k, w := range band.weight {
-				e += w * m.power[band.first+k]
-			}
-			e = math.Log10(max(e, 1e-10))
-			m.logs[b*melFrames+t] = e
+	for b := range m.bands {
+		for _, e := range m.logs[b*melFrames+first : (b+1)*melFrames] {
 			most = max(most, e)
 		}
 	}
-	for i, e := range m.logs {
-		out[i] = float32((max(e, most-8) + 4) / 4)
+	for b := range m.bands {
+		from, to := m.logs[b*melFrames:(b+1)*melFrames], out[b*melFrames:(b+1)*melFrames]
+		for t := first; t < melFrames; t++ {
+			to[t] = float32((max(from[t], most-8) + 4) / 4)
+		}
+		for t := range first {
+			to[t] = to[first]
+		}
+	}
+}
+
+// silentFrames is how many frames need no work before so many samples of audio: they are silent like the
+// one after them. The number is even, as frames are taken in pairs.
+func silentFrames(samples int) int {
+	silence := melSamples - samples - melWindow/2 // the end of the last silent window
+	return max(0, silence/melHop) &^ 1
+}
+
+// spectra sets m.power to the power spectra of the frames t and t+1. One transform makes both: of the one
+// frame as real parts, of the other as imaginary parts.
+func (m *mel) spectra(t int) {
+	z := &m.fft.points
+	one, other := m.audio[t*melHop:][:melWindow], m.audio[(t+1)*melHop:][:melWindow]
+	for i, w := range m.window {
+		z[i] = complex(one[i]*w, other[i]*w)
+	}
+	m.fft.transform()
+	for k := range melBins {
+		a, b := z[k], z[(melWindow-k)%melWindow]
+		re, im := real(a)+real(b), imag(a)-imag(b)
+		m.power[0][k] = (re*re + im*im) / 4
+		re, im = imag(a)+imag(b), real(b)-real(a)
+		m.power[1][k] = (re*re + im*im) / 4
+	}
+}
+
+// sum sets frame t of m.logs to the logarithms of the bands of a power spectrum.
+func (m *mel) sum(t int, power *[melBins]float64) {
+	for b := range m.bands {
+		weight := m.bands[b].weight
+		part := power[m.bands[b].first:][:len(weight)]
+		var e float64
+		for k, w := range weight {
+			e += w * part[k]
+		}
+		m.logs[b*melFrames+t] = math.Log(max(e, 1e-10)) * (1 / math.Ln10)
 	}
 }
 
