@@ -22,6 +22,8 @@ type TurnsCmd struct {
 	With   []string      `sep:"none" placeholder:"JSON" env:"-" help:"Other thresholds to run, as --with='{\"end\":{\"short\":400000000}}': turn.Config, times in nanoseconds; what it does not name is as by default, or as in the recorded call. May be repeated."`
 	Log    []string      `type:"path" placeholder:"BUNDLE" env:"-" help:"Run the configurations over what was heard in recorded calls instead. May be repeated."`
 	JSON   bool          `name:"json" env:"-" help:"Print JSON."`
+
+	TurnsWire `embed:"" group:"At the wire:"`
 }
 
 // Help is what the verb says about itself below its first line.
@@ -41,6 +43,9 @@ func (cmd *TurnsCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	if len(cmd.Log) > 0 {
 		return cmd.logs(ctx, out, own)
+	}
+	if cmd.Wire || cmd.Local {
+		return cmd.wire(ctx, out)
 	}
 	if cmd.Events < 1 || cmd.Dots < 0 || cmd.Dots > 1 || cmd.Takes < 0 {
 		return errors.New("--events must be at least 1, --dots from 0 to 1, --takes not negative")

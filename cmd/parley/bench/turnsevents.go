@@ -71,11 +71,14 @@ func sentences(half string) ([]corpus.Utterance, error) {
 	return some, nil
 }
 
+// hangs are last words that make no sentence: of a prompt that a number follows, "Press 1 for".
+var hangs = map[string]bool{"a": true, "an": true, "and": true, "for": true, "from": true, "in": true, "is": true, "of": true, "on": true, "or": true, "the": true, "to": true, "with": true}
+
 // sentence is a transcript with its mark, if it is a whole sentence.
 func sentence(text string) (string, bool) {
 	text = strings.TrimSpace(text)
 	words := strings.Fields(text)
-	if len(words) < 3 || strings.Contains(text, "...") || strings.HasSuffix(text, ",") || strings.HasSuffix(text, ":") {
+	if len(words) < 3 || hangs[strings.ToLower(strings.TrimRight(words[len(words)-1], "."))] || strings.Contains(text, "...") || strings.HasSuffix(text, ",") || strings.HasSuffix(text, ":") {
 		return text, false
 	}
 	if strings.ContainsAny(text[len(text)-1:], ".?!") {
@@ -117,7 +120,9 @@ func events(from []corpus.Utterance, n int, dots float64) []floorEvent {
 		k := int(math.Round(float64(len(words)) * float64(len(a.PCM)) / float64(len(a.PCM)+len(b.PCM))))
 		if k = min(max(k, 1), len(words)-1); a.Duration() > 400*time.Millisecond && b.Duration() > 300*time.Millisecond {
 			a.Text, b.Text = strings.Join(words[:k], " "), strings.Join(words[k:], " ")
-			m.pairs = append(m.pairs, [2]corpus.Utterance{a, b})
+			if !strings.ContainsAny(a.Text[len(a.Text)-1:], ".?!") { // else it is cut between two sentences
+				m.pairs = append(m.pairs, [2]corpus.Utterance{a, b})
+			}
 		}
 	}
 	for _, under := range noises {

@@ -36,10 +36,10 @@ func grid() (all []setting) {
 		}
 		return d
 	}
-	for _, short := range ms(250, 350, 450, 600, 850) {
-		for _, middle := range ms(350, 500, 700, 950) {
-			for _, long := range ms(700, 1150, 1600, 2200) {
-				for _, dangling := range ms(1150, 1600, 2200) {
+	for _, short := range ms(250, 300, 350, 500, 850) {
+		for _, middle := range ms(500, 700, 850, 950) {
+			for _, long := range ms(850, 1150, 1600, 2100) {
+				for _, dangling := range ms(1350, 2100) {
 					if short <= middle && middle <= long && long <= dangling {
 						all = append(all, probabilities(turn.End{Short: short, Middle: middle, Long: long, Dangling: dangling})...)
 					}
@@ -51,7 +51,7 @@ func grid() (all []setting) {
 }
 
 func probabilities(e turn.End) (all []setting) {
-	for _, p := range [][2]float32{{0.8, 0.3}, {0.9, 0.3}, {0.9, 0.5}, {0.97, 0.7}} {
+	for _, p := range [][2]float32{{0.8, 0.2}, {0.8, 0.5}, {0.9, 0.3}, {0.9, 0.6}, {0.95, 0.3}, {0.95, 0.6}, {0.98, 0.5}, {0.98, 0.8}} {
 		e.Done, e.Open = p[0], p[1]
 		all = append(all, setting{c: turn.Config{End: e}})
 	}
