@@ -1,6 +1,11 @@
 package turn
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"parley/agent/turn/ending"
+)
 
 // after: the caller has the floor or has just left it.
 func (m *Machine) after() {
@@ -17,7 +22,7 @@ func (m *Machine) after() {
 	if !m.settled() {
 		return
 	}
-	if m.written != "" && m.keys.pressed == "" {
+	if m.keys.written != "" && m.keys.pressed == "" {
 		m.send()
 		return
 	}
@@ -45,6 +50,7 @@ func (m *Machine) after() {
 		m.pause.thought = ""
 		m.ear.dealt()
 		m.text.done(m.ear.at)
+		m.takes()
 		m.begin(Commit, words, reason)
 	}
 }
@@ -66,23 +72,61 @@ func (m *Machine) words() string {
 	return m.text.all()
 }
 
-// wait is how much silence ends the turn, by its words and their sound.
+// wait is how much silence ends the turn, by its words, their sound and how this caller speaks.
 func (m *Machine) wait(words string) (time.Duration, string) {
-	e, p := m.c.End, m.pause.heard
-	if dictates(words) {
-		return max(e.Spelled, e.Dangling), "spelled"
-	}
-	switch how := read(words); {
+	d, reason := m.usual(words)
+	return m.paced(d), reason
+}
+
+// usual is the wait by words and sound.
+func (m *Machine) usual(words string) (time.Duration, string) {
+	e := m.c.End
+	how := read(words)
+	switch o := m.odds(words, how); {
+	case command(words) != "":
+		return e.Middle, "an order"
+	case dictates(words):
+		return e.Spelled, "spelled"
 	case how == open:
 		return e.Dangling, "unfinished words"
-	case how == vague && p >= e.Done:
-		return e.Long, "perhaps finished"
-	case how == vague:
-		return e.Dangling, "no end of a sentence"
-	case p >= 0 && p < e.Open:
-		return e.Long, "unfinished sound"
-	case p >= 0 && p < e.Done:
+	case o < oddsOf(e.Open):
+		return e.Long, "probably unfinished"
+	case o < oddsOf(e.Done):
 		return e.Middle, "perhaps finished"
 	}
 	return e.Short, "finished"
+}
+
+// What the end of a text adds to the odds that it is finished. A full stop says little: a recognizer puts one wherever a sound stops.
+const (
+	asked    = 4.0     // a question mark
+	unmarked = 1.0 / 4 // no mark at all
+	surest   = 256     // odds that the sound may give, or their inverse
+	worded   = 8       // odds that words without their sound may give: a whole sentence may be one of many
+)
+
+// odds are those that the turn is finished, by its words, the mark behind them and their sound, each taken as independent of the others (the
+// rule of Bayes, from even odds): products and quotients only, which every computer rounds alike.
+func (m *Machine) odds(words string, how manner) float64 {
+	o := min(ending.Odds(strings.Fields(plain(lastSentence(words)))), worded)
+	switch {
+	case strings.HasSuffix(words, "?"):
+		o *= asked
+	case how == vague:
+		o *= unmarked
+	}
+	if m.pause.heard >= 0 {
+		o *= oddsOf(m.pause.heard)
+	}
+	return o
+}
+
+func oddsOf(p float32) float64 {
+	return max(1.0/surest, min(float64(p)/(1-float64(p)), surest))
+}
+
+// lastSentence is what stands behind the last mark within a text.
+func lastSentence(text string) string {
+	text = strings.TrimRight(text, " .?!")
+	return text[strings.LastIndexAny(text, ".?!")+1:]
 }

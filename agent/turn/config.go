@@ -6,6 +6,7 @@ import "time"
 type Config struct {
 	Voice     Voice   `json:"voice"`
 	End       End     `json:"end"`
+	Pace      Pace    `json:"pace"`
 	Interrupt BargeIn `json:"interrupt"`
 	Silence   Quiet   `json:"silence"`
 }
@@ -17,18 +18,27 @@ type Voice struct {
 	Onset time.Duration `json:"onset"` // scores must lie above Start for so long (64 ms)
 }
 
-// End is when a caller's turn is over, counted from the last voice.
+// End is when a caller's turn is over, counted from the last voice. Which wait counts is decided by the probability that the turn is finished, of
+// its words and its sound together. The defaults are those of a grid, tuned on one half of a corpus: docs/measure.md has what they come to on the
+// other.
 type End struct {
 	Ahead    time.Duration `json:"ahead"`    // flush the recognizer and think ahead (100 ms)
-	Short    time.Duration `json:"short"`    // commit a turn that sounds and reads finished (850 ms)
-	Middle   time.Duration `json:"middle"`   // commit one that does in part (950 ms)
-	Long     time.Duration `json:"long"`     // commit one that does not sound finished (1.15 s)
-	Dangling time.Duration `json:"dangling"` // commit one whose words are not: "I would like to" (1.35 s)
-	Spelled  time.Duration `json:"spelled"`  // commit letters and figures that are dictated; never sooner than Dangling (1.8 s)
+	Short    time.Duration `json:"short"`    // commit a turn that seems finished (340 ms)
+	Middle   time.Duration `json:"middle"`   // commit one that may be (850 ms)
+	Long     time.Duration `json:"long"`     // commit one that does not seem so (2.1 s)
+	Dangling time.Duration `json:"dangling"` // commit one whose words are not: "I would like to" (2.5 s)
+	Spelled  time.Duration `json:"spelled"`  // commit letters and figures that are dictated (2.1 s)
 	Text     time.Duration `json:"text"`     // the longest wait for a flushed text (2 s)
 	Keys     time.Duration `json:"keys"`     // commit pressed keys so long after the last one; # commits at once (2 s)
-	Done     float32       `json:"done"`     // at this probability the sound is finished (0.9)
-	Open     float32       `json:"open"`     // under this one it is not (0.3)
+	Done     float32       `json:"done"`     // from this probability on a turn seems finished (0.95)
+	Open     float32       `json:"open"`     // under this one it does not (0.1)
+}
+
+// Pace is how far the waits of End adapt to a caller, as factors: they grow when the caller goes on right after a turn was taken as over or
+// pauses long within one, and shrink a little with every turn that was over. Both 1: not at all.
+type Pace struct {
+	Least float64 `json:"least"` // (0.8)
+	Most  float64 `json:"most"`  // (2)
 }
 
 // BargeIn is what happens when a voice is heard while the agent has the floor.
@@ -54,15 +64,17 @@ func (c Config) WithDefaults() Config {
 	or(&c.Voice.Stop, 0.35)
 	or(&c.Voice.Onset, 64*ms)
 	or(&c.End.Ahead, 100*ms)
-	or(&c.End.Short, 850*ms)
-	or(&c.End.Middle, 950*ms)
-	or(&c.End.Long, 1150*ms)
-	or(&c.End.Dangling, 1350*ms)
-	or(&c.End.Spelled, 1800*ms)
+	or(&c.End.Short, 340*ms)
+	or(&c.End.Middle, 850*ms)
+	or(&c.End.Long, 2100*ms)
+	or(&c.End.Dangling, 2500*ms)
+	or(&c.End.Spelled, 2100*ms)
 	or(&c.End.Text, 2000*ms)
 	or(&c.End.Keys, 2000*ms)
-	or(&c.End.Done, 0.9)
-	or(&c.End.Open, 0.3)
+	or(&c.End.Done, 0.95)
+	or(&c.End.Open, 0.1)
+	or(&c.Pace.Least, 0.8)
+	or(&c.Pace.Most, 2)
 	or(&c.Interrupt.Ask, 400*ms)
 	or(&c.Interrupt.Words, 1)
 	or(&c.Interrupt.Text, 700*ms)

@@ -13,6 +13,7 @@ func (m *Machine) during() {
 		if m.agent.doing == answering {
 			reason = "the caller goes on"
 		}
+		m.regret()
 		m.interrupt(reason)
 		if m.ear.spoke = true; !m.ear.voice { // heard by the recognizer only, or later than the voice
 			m.ear.last = max(m.ear.last, m.now-m.c.End.Ahead)

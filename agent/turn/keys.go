@@ -9,6 +9,7 @@ import (
 type keys struct {
 	pressed string
 	at      time.Duration // the last one
+	written string        // typed after words that are not known yet
 }
 
 // maxKeys is more than any number that somebody dials.
@@ -32,6 +33,6 @@ func (m *Machine) key(k string) {
 // dial takes the keys as the caller's turn, after what was said and typed before them.
 func (m *Machine) dial() {
 	text := KeysPressed + strings.Join(strings.Split(m.keys.pressed, ""), " ")
-	m.keys = keys{}
+	m.keys = keys{written: m.keys.written}
 	m.write(text)
 }

@@ -16,13 +16,18 @@ type Machine struct {
 	agent floor
 	path  path
 	keys  keys
+	pace  pace
 
-	written  string        // typed after words that are not known yet
-	quiet    time.Duration // since when nobody has spoken or typed
-	checked  bool          // the caller was asked in this silence
-	given    bool          // the caller asked for time, and has said nothing since
-	pardoned bool          // we said that we did not understand, and have understood nothing since
-	gone     bool          // we said goodbye
+	silence  silence
+	pardoned bool // we said that we did not understand, and have understood nothing since
+	gone     bool // we said goodbye
+}
+
+// silence is one in which nobody speaks or types.
+type silence struct {
+	since   time.Duration
+	checked bool // the caller was asked in it
+	given   bool // the caller asked for time, and has said nothing since
 }
 
 // pause is what is known about the present end of the caller's speech. Voice starts a new one.
@@ -55,7 +60,7 @@ const (
 
 // New makes a machine at the beginning of a conversation, at the moment zero.
 func New(c Config) *Machine {
-	return &Machine{c: c.WithDefaults(), pause: pause{heard: -1}}
+	return &Machine{c: c.WithDefaults(), pause: pause{heard: -1}, pace: pace{by: 1}}
 }
 
 // Step takes what happened at now, which never goes back, and returns what is to be done, in order. The
@@ -109,7 +114,7 @@ func (m *Machine) decide(d Decision) { m.out = append(m.out, d) }
 func (m *Machine) begin(k DecisionKind, text, reason string) {
 	m.interrupt("something else is to be said")
 	m.turn, m.told = m.turn+1, false
-	m.agent, m.written = floor{doing: answering, since: m.now}, ""
+	m.agent, m.keys.written = floor{doing: answering, since: m.now}, ""
 	m.pause = pause{heard: -1}
 	m.decide(Decision{Kind: k, Turn: m.turn, Text: text, Reason: reason})
 	if m.path.lost {
@@ -132,7 +137,7 @@ func (m *Machine) interrupt(reason string) {
 		return
 	}
 	m.agent = floor{}
-	m.quiet = m.now
+	m.silence.since = m.now
 	m.decide(Decision{Kind: Interrupt, Turn: m.turn, Reason: reason})
 }
 
@@ -150,8 +155,8 @@ func (m *Machine) ended(turn int) {
 		return
 	}
 	m.agent = floor{}
-	if !m.checked {
-		m.quiet = m.now
+	if !m.silence.checked {
+		m.silence.since = m.now
 	}
 }
 
@@ -160,13 +165,13 @@ func (m *Machine) mute(on bool) {
 	if on {
 		m.ear.voice, m.ear.run = false, 0
 	}
-	m.quiet, m.checked = m.now, false
+	m.silence.since, m.silence.checked = m.now, false
 }
 
-func (m *Machine) active() { m.quiet, m.checked = m.now, false }
+func (m *Machine) active() { m.silence.since, m.silence.checked = m.now, false }
 
 // word: the caller said, typed or pressed something.
-func (m *Machine) word() { m.given, m.pardoned = false, false }
+func (m *Machine) word() { m.silence.given, m.pardoned = false, false }
 
 // obey carries out a text that is a command.
 func (m *Machine) obey(text string) bool {
@@ -180,8 +185,8 @@ func (m *Machine) obey(text string) bool {
 	if c != "goodbye" {
 		m.interrupt("told to " + c)
 		m.turn, m.told = m.turn+1, true // what follows is another turn
-		m.agent, m.pause, m.written = floor{}, pause{heard: -1}, ""
-		if m.given = c == "wait"; m.given {
+		m.agent, m.pause, m.keys.written = floor{}, pause{heard: -1}, ""
+		if m.silence.given = c == "wait"; m.silence.given {
 			m.active()
 		}
 		m.decide(Decision{Kind: Obey, Turn: m.turn, Text: c, Reason: text})
@@ -198,15 +203,18 @@ func (m *Machine) score(in Input) {
 		m.ear.at, m.ear.heard = in.At, m.now
 		return
 	}
-	last := m.ear.last
+	last, spoke := m.ear.last, m.ear.spoke && m.agent.doing == idle
 	switch m.ear.hear(m.now, in, m.c.Voice) {
 	case onset:
 		m.active()
 		m.send()
 		m.breaks(last)
+		if spoke {
+			m.breathed(last)
+		}
 		m.hold("a voice")
 	case offset:
-		m.quiet = m.now
+		m.silence.since = m.now
 		m.pause.asked = false
 	}
 }
@@ -252,13 +260,13 @@ func (m *Machine) silent() {
 		return
 	}
 	checkIn, giveUp := m.silences()
-	if lasts(giveUp) && m.due(m.quiet+giveUp) {
+	if lasts(giveUp) && m.due(m.silence.since+giveUp) {
 		m.gone = true
 		m.begin(GiveUp, "", "nobody speaks")
 		return
 	}
-	if !m.checked && lasts(checkIn) && m.due(m.quiet+checkIn) {
-		m.checked = true // the silence goes on meanwhile
+	if !m.silence.checked && lasts(checkIn) && m.due(m.silence.since+checkIn) {
+		m.silence.checked = true // the silence goes on meanwhile
 		m.begin(CheckIn, "", "nobody speaks")
 	}
 }
@@ -267,7 +275,7 @@ func (m *Machine) silent() {
 func (m *Machine) silences() (checkIn, giveUp time.Duration) {
 	q := m.c.Silence
 	switch {
-	case !m.given:
+	case !m.silence.given:
 		return q.CheckIn, q.GiveUp
 	case !lasts(q.Asked):
 		return -1, -1

@@ -40,9 +40,9 @@ func (m *Machine) find() {
 // shift moves what was measured from before since by d. What came during the outage counts from now.
 func (m *Machine) shift(d, since time.Duration) {
 	for _, t := range []*time.Duration{
-		&m.ear.begun, &m.ear.last, &m.ear.heard, &m.ear.sound, &m.pause.at, &m.pause.cough.last, &m.agent.since, &m.quiet, &m.keys.at,
+		&m.ear.begun, &m.ear.last, &m.ear.heard, &m.ear.sound, &m.pause.at, &m.pause.cough.last, &m.agent.since, &m.silence.since, &m.keys.at,
 	} {
-		if *t > 0 || t == &m.quiet {
+		if *t > 0 || t == &m.silence.since {
 			*t = min(*t, since) + d
 		}
 	}

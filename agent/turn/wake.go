@@ -55,11 +55,11 @@ func (m *Machine) wakeAfter(w *wake) {
 
 func (m *Machine) wakeSilent(w *wake) {
 	checkIn, giveUp := m.silences()
-	if !m.checked && lasts(checkIn) {
-		w.at(m.quiet + checkIn)
+	if !m.silence.checked && lasts(checkIn) {
+		w.at(m.silence.since + checkIn)
 	}
 	if lasts(giveUp) {
-		w.at(m.quiet + giveUp)
+		w.at(m.silence.since + giveUp)
 	}
 }
 

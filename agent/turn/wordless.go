@@ -2,15 +2,17 @@ package turn
 
 import "time"
 
-// missed is how long a voice must last for its words to be missed when there are none.
-const missed = time.Second
+const (
+	missed     = time.Second             // so long must a voice last for its words to be missed when there are none
+	pardonWait = 1350 * time.Millisecond // and the silence after it
+)
 
 // wordless: there are no words in what was heard. That was a noise; or the caller was not understood, and when nothing more comes
 // that is said.
 func (m *Machine) wordless() {
 	lost := m.misses()
 	if lost {
-		if wait, _ := m.wait(""); !m.due(m.over(wait)) {
+		if !m.due(m.over(m.paced(pardonWait))) {
 			return
 		}
 	}
@@ -29,5 +31,5 @@ func (m *Machine) wordless() {
 // misses: words must have been there, and it may be said that they were not understood: once, until some are, and not to a caller
 // who has asked for time, and speaks with somebody else perhaps.
 func (m *Machine) misses() bool {
-	return m.ear.clear >= missed && !m.pardoned && !m.given && !m.gone && m.keys.pressed == ""
+	return m.ear.clear >= missed && !m.pardoned && !m.silence.given && !m.gone && m.keys.pressed == ""
 }

@@ -15,7 +15,7 @@ func (m *Machine) typed(text string) {
 	switch {
 	case m.obey(text):
 	case m.agent.doing == idle && m.ear.spoke && !m.ear.voice && !m.settled():
-		m.written = joined(m.written, text)
+		m.keys.written = joined(m.keys.written, text)
 	default:
 		m.write(text)
 	}
@@ -23,7 +23,7 @@ func (m *Machine) typed(text string) {
 
 // write takes what was typed or pressed as the caller's turn, after what was said before it.
 func (m *Machine) write(text string) {
-	text = joined(m.written, text)
+	text = joined(m.keys.written, text)
 	words, known := m.words(), m.settled() || !m.ear.spoke
 	if known && m.agent.doing == idle && plain(words) != "" {
 		text = joined(words, text)
@@ -37,7 +37,7 @@ func (m *Machine) write(text string) {
 
 // send takes what was typed, and waits, as the caller's turn.
 func (m *Machine) send() {
-	if m.written != "" {
+	if m.keys.written != "" {
 		m.write("")
 	}
 }

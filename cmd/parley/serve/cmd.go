@@ -98,15 +98,15 @@ type Timing struct {
 	VoiceStop  float32       `default:"0.35" help:"Probability of speech under which a voice ends."`
 	Onset      time.Duration `default:"64ms" help:"Voice of this length is a caller who speaks: the agent pauses."`
 	Ahead      time.Duration `default:"100ms" help:"Silence after which an answer is prepared, not yet spoken."`
-	Short      time.Duration `default:"850ms" help:"Silence that ends a turn that reads and sounds finished."`
-	Middle     time.Duration `default:"950ms" help:"Silence that ends a turn that may be finished."`
-	Long       time.Duration `default:"1.15s" help:"Silence that ends a turn that does not sound finished."`
-	Dangling   time.Duration `default:"1.35s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
-	Spelled    time.Duration `default:"1.8s" help:"Silence that ends a turn of letters or figures that are dictated; at the least --dangling."`
+	Short      time.Duration `default:"340ms" help:"Silence that ends a turn that seems finished, by its words and its sound."`
+	Middle     time.Duration `default:"850ms" help:"Silence that ends a turn that may be finished."`
+	Long       time.Duration `default:"2.1s" help:"Silence that ends a turn that does not seem finished."`
+	Dangling   time.Duration `default:"2.5s" help:"Silence that ends a turn whose words are not finished, as: I would like to."`
+	Spelled    time.Duration `default:"2.1s" help:"Silence that ends a turn of letters or figures that are dictated."`
 	TextWait   time.Duration `default:"2s" help:"The longest wait for the recognizer's text after a caller has spoken."`
 	KeysWait   time.Duration `default:"2s" help:"Pressed keys are answered so long after the last one; # ends them at once."`
-	SoundsDone float32       `default:"0.9" help:"Probability, by words and sound, from which a turn is finished."`
-	SoundsOpen float32       `default:"0.3" help:"Probability under which it is not."`
+	SoundsDone float32       `default:"0.95" help:"Probability, by words and sound, from which a turn is finished."`
+	SoundsOpen float32       `default:"0.1" help:"Probability under which it is not."`
 	PaceLeast  float64       `default:"0.8" help:"How far these silences shrink for a caller who never goes on, a factor; 1: not at all."`
 	PaceMost   float64       `default:"2" help:"How far they grow for a caller who pauses long, a factor; 1: not at all."`
 }
@@ -181,14 +181,21 @@ func (c *Cmd) checkTurns() error {
 		return fmt.Errorf("these must grow: 0 < --voice-stop %v ≤ --voice-start %v ≤ 1", c.VoiceStop, c.VoiceStart)
 	case !within(c.SoundsOpen, c.SoundsDone):
 		return fmt.Errorf("these must grow: 0 < --sounds-open %v ≤ --sounds-done %v ≤ 1", c.SoundsOpen, c.SoundsDone)
-	case !(0 < c.PaceLeast && c.PaceLeast <= c.PaceMost && c.PaceMost <= web.MostPatience):
-		return fmt.Errorf("these must grow: 0 < --pace-least %v ≤ --pace-most %v ≤ %v", c.PaceLeast, c.PaceMost, web.MostPatience)
 	case c.InterruptWords < 1:
 		return fmt.Errorf("--interrupt-words is %d: it must be 1 or more", c.InterruptWords)
 	case c.CheckIn == 0 || c.GiveUp == 0 || c.HoldOn == 0:
 		return errors.New("--check-in, --give-up and --hold-on may not be 0: say a length, or -1s for never")
-	case !(web.LeastPatience <= c.Patience && c.Patience <= web.MostPatience): // not so for NaN
-		return fmt.Errorf("--patience is %v: it is a factor from %v to %v", c.Patience, web.LeastPatience, web.MostPatience)
+	}
+	return c.checkFactors()
+}
+
+func (c *Cmd) checkFactors() error {
+	least, most := web.LeastPatience, web.MostPatience
+	switch { // written so that NaN is none
+	case !(least <= c.Patience && c.Patience <= most):
+		return fmt.Errorf("--patience is %v: it is a factor from %v to %v", c.Patience, least, most)
+	case !(least <= c.PaceLeast && c.PaceLeast <= c.PaceMost && c.PaceMost <= most):
+		return fmt.Errorf("these must grow: %v ≤ --pace-least %v ≤ --pace-most %v ≤ %v", least, c.PaceLeast, c.PaceMost, most)
 	}
 	return nil
 }

@@ -69,11 +69,13 @@ func (c conversation) run(ctx context.Context, session *web.Session) error {
 func (c conversation) talk(ctx context.Context, w *wire, box *web.Postbox) error {
 	model, free := c.engines.forCall()
 	defer free()
+	out := media.NewPlayout(media.SpeakRate, w.down.Write)
+	out.Early(w.down.Free)
 	s := agent.Session{
 		Recognizer: c.engines.recognizer, Model: model, Voice: c.engines.voice,
 		Detector: c.engines.detector, Finisher: c.engines.finisher,
 		In:      w.frames(),
-		Out:     media.NewPlayout(media.SpeakRate, w.down.Write),
+		Out:     out,
 		Input:   media.From(w.inputs),
 		Profile: c.profile,
 		Trace: func(e agent.Event) {

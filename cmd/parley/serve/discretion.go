@@ -89,7 +89,7 @@ func (d *discretion) follow(e agent.Event) {
 	}
 	typed := e.Step.In.Kind == turn.Typed
 	d.keys = d.keys || e.Step.In.Kind == turn.Key
-	if spoken(e.Step.In) && (d.mode == paused || e.Step.In.Start < d.since) {
+	if spoken(e) && (d.mode == paused || e.Step.In.Start < d.since) {
 		d.past = words{e.Step.In.Start, e.Step.In.Text}
 	}
 	for _, out := range e.Step.Out {
@@ -116,11 +116,13 @@ func late(e agent.Event, moment time.Duration) bool {
 	if e.Step == nil {
 		return false
 	}
-	return spoken(e.Step.In) && e.Step.In.Start < moment
+	return spoken(e) && e.Step.In.Start < moment
 }
 
-func spoken(in turn.Input) bool {
-	return (in.Kind == turn.Partial || in.Kind == turn.Final) && in.Text != ""
+// spoken says whether an event brings words: the caller's, or what was taken for the agent's own.
+func spoken(e agent.Event) bool {
+	in := e.Step.In
+	return (in.Kind == turn.Partial || in.Kind == turn.Final) && (in.Text != "" || e.Echo != nil && e.Echo.Text != "")
 }
 
 // again says whether a late event has only the words that were dealt with in the wait: a recognizer closes an utterance when the
