@@ -21,7 +21,7 @@ type SmartTurn struct {
 
 // NewSmartTurn loads the model at path; the runtime must be open (package onnx).
 func NewSmartTurn(path string) (*SmartTurn, error) {
-	s, err := onnx.Load(path, []string{"input_features"}, []string{"logits"})
+	s, err := onnx.LoadNarrow(path, []string{"input_features"}, []string{"logits"})
 	if err != nil {
 		return nil, fmt.Errorf("open turn detector: %w", err)
 	}

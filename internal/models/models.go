@@ -12,14 +12,15 @@ import (
 	"strings"
 )
 
-// Where things are, relative to the models folder.
+// Where things are, relative to the models folder. BaseInt8Dir gets another name when what is made changes,
+// so that no model of an earlier version is used.
 const (
 	RuntimeFile   = "onnx/libonnxruntime.so"
 	SileroFile    = "vad/silero_vad.onnx"
 	SmartTurnFile = "vad/smart-turn-v3.2-cpu.onnx"
-	BaseDir       = "stt/base-en"      // encoder_model.ort, decoder_model_merged.ort, tokenizer.bin: as published
-	BaseInt8Dir   = "stt/base-en-int8" // encoder_model.onnx, decoder_model_merged.onnx, tokenizer.bin: made once from BaseDir
-	TinyDir       = "stt/tiny-en"      // as BaseDir
+	BaseDir       = "stt/base-en"         // encoder_model.ort, decoder_model_merged.ort, tokenizer.bin: as published
+	BaseInt8Dir   = "stt/base-en-int8-63" // encoder_model.onnx, decoder_model_merged.onnx, tokenizer.bin: made once from BaseDir
+	TinyDir       = "stt/tiny-en"         // as BaseDir
 	VoiceFile     = "tts/en_US-joe-medium.onnx"
 	ServerFile    = "llm/server/bin/llama-server" // its libraries are beside it
 	PortableDir   = "llm/server/portable"         // libraries in place of those beside the server, for older processors

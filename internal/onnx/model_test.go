@@ -98,6 +98,15 @@ func product() []byte {
 	return modelOf(put(g, graphOutput, value("y", 1, side)))
 }
 
+// multiply is the product of x and the matrix w.
+func multiply(w []float32, rows, deep, cols int) []byte {
+	g := put(nil, graphNode, node("MatMul", "y", "x", "w"))
+	g = str(g, graphName, "main")
+	g = put(g, graphInitializer, floats("w", w, deep, cols))
+	g = put(g, graphInput, value("x", rows, deep))
+	return modelOf(put(g, graphOutput, value("y", rows, cols)))
+}
+
 // chain multiplies a square matrix by itself again and again: seconds of work in many operators.
 func chain(size, times int) []byte {
 	var g []byte

@@ -8,9 +8,11 @@ import (
 )
 
 // Quantize writes the ONNX model at from to the file to with every product by a constant float32 matrix
-// made a product of 8-bit integers: the matrix is stored with one scale a column, the other operand is
-// quantized when it is computed (the runtime's DynamicQuantizeMatMul). It returns how many matrices were
-// changed. The matrices must be constants of the file: see [Convert] and [Basic].
+// made a product of 8-bit integers: the matrix is stored as integers from -63 to 63 with one scale a column,
+// the other operand is quantized to 8 bits when it is computed (the runtime's DynamicQuantizeMatMul). The sums
+// of integers are exact on every processor, so the file may be used on another one than it was made on.
+// Quantize returns how many matrices were changed. The matrices must be constants of the file: see [Convert]
+// and [Basic].
 func Quantize(from, to string) (int, error) {
 	model, err := os.ReadFile(from)
 	if err != nil {
@@ -272,6 +274,11 @@ func usesOfGraph(g []byte, used map[string]bool, depth int) error {
 
 const weightsSuffix, scalesSuffix = "_int8", "_scale"
 
+// mostWeight is the largest magnitude of a quantized weight: 7 of the 8 bits. Where an x86 processor has no
+// VNNI, the runtime multiplies unsigned by signed bytes with an instruction (VPMADDUBSW) that adds pairs of
+// products in 16 bits and clips the result: 2 × 255 × 63 fits, 2 × 255 × 127 is cut to half.
+const mostWeight = 63
+
 // quantize gives the matrix as 8-bit weights and one scale a column: weight × scale is near the original.
 func (m *matrix) quantize(name string) (weights, scales []byte) {
 	at := func(i int) float64 {
@@ -279,7 +286,7 @@ func (m *matrix) quantize(name string) (weights, scales []byte) {
 	}
 	scale := make([]float64, m.cols)
 	for i := range m.rows * m.cols {
-		scale[i%m.cols] = max(scale[i%m.cols], math.Abs(at(i))/127)
+		scale[i%m.cols] = max(scale[i%m.cols], math.Abs(at(i))/mostWeight)
 	}
 	w, s := make([]byte, m.rows*m.cols), make([]byte, 0, 4*m.cols)
 	for c, v := range scale {
@@ -289,7 +296,7 @@ func (m *matrix) quantize(name string) (weights, scales []byte) {
 		s = binary.LittleEndian.AppendUint32(s, math.Float32bits(float32(scale[c])))
 	}
 	for i := range w {
-		w[i] = byte(int8(max(-127, min(127, math.RoundToEven(at(i)/scale[i%m.cols])))))
+		w[i] = byte(int8(max(-mostWeight, min(mostWeight, math.RoundToEven(at(i)/scale[i%m.cols])))))
 	}
 	return constant(name+weightsSuffix, typeInt8, w, m.rows, m.cols), constant(name+scalesSuffix, typeFloat, s, m.cols)
 }

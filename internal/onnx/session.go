@@ -27,6 +27,26 @@ func Load(path string, in, out []string) (*Session, error) {
 	return &Session{s, path, len(in), len(out)}, nil
 }
 
+// LoadNarrow is Load for an ONNX model whose 8-bit constants must be in 7 bits: see [Narrow].
+func LoadNarrow(path string, in, out []string) (*Session, error) {
+	model, err := os.ReadFile(path)
+	if err == nil {
+		model, err = Narrow(model)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	o, err := options(All)
+	if err != nil {
+		return nil, fmt.Errorf("load model %s: %w", path, err)
+	}
+	s, err := ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, o)
+	if err = errors.Join(err, o.Destroy()); err != nil {
+		return nil, fmt.Errorf("load model %s: %w", path, err)
+	}
+	return &Session{s, path, len(in), len(out)}, nil
+}
+
 // Level says how far the runtime rewrites a model's graph.
 type Level uint8
 
@@ -61,18 +81,11 @@ func Convert(from, to string, level Level) error {
 }
 
 func load(path, saveTo string, level Level, in, out []string) (s *ort.DynamicAdvancedSession, err error) {
-	if Version() == "" {
-		return nil, ErrNotOpen
-	}
-	o, err := ort.NewSessionOptions()
+	o, err := options(level)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.Destroy()) }()
-	err = errors.Join(
-		o.SetIntraOpNumThreads(1),
-		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
-		o.SetGraphOptimizationLevel(levels[level]))
 	if saveTo != "" {
 		err = errors.Join(err, o.SetOptimizedModelFilePath(saveTo), o.AddSessionConfigEntry("session.save_model_format", "ONNX"))
 	}
@@ -80,6 +93,25 @@ func load(path, saveTo string, level Level, in, out []string) (s *ort.DynamicAdv
 		return nil, err
 	}
 	return ort.NewDynamicAdvancedSession(path, in, out, o)
+}
+
+// options are those of every session: one thread, as there are more calls than processors.
+func options(level Level) (*ort.SessionOptions, error) {
+	if Version() == "" {
+		return nil, ErrNotOpen
+	}
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		o.SetIntraOpNumThreads(1),
+		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		o.SetGraphOptimizationLevel(levels[level]))
+	if err != nil {
+		return nil, errors.Join(err, o.Destroy())
+	}
+	return o, nil
 }
 
 var levels = [...]ort.GraphOptimizationLevel{

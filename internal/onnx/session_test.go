@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,6 +71,7 @@ func TestRunQuantizedAndConverted(t *testing.T) {
 	}
 	x := []float32{1, -2, 3, 0.5, 0, -1, 2, 0.25}
 	exact := run(t, load1(t, plain), x)
+	// A weight is off by at most 1/126 of its column's largest, an element of x by 5/510: 0.32 over both products.
 	var wg sync.WaitGroup
 	for name, bound := range map[string]float64{converted: 1e-5, quantized: 0.05} {
 		s := load1(t, name)
@@ -89,6 +91,52 @@ func TestRunQuantizedAndConverted(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// TestSumsDoNotSaturate multiplies the largest numbers that there are, in shapes that the runtime's kernels
+// for one row, few rows, whole vectors and what is left of them take apart differently.
+func TestSumsDoNotSaturate(t *testing.T) {
+	opened(t)
+	if 2*255*mostWeight > math.MaxInt16 { // on a processor with VNNI only this fails
+		t.Errorf("two products with the weight %d do not fit 16 bits", mostWeight)
+	}
+	for _, rows := range []int{1, 2, 5, 12} {
+		for _, deep := range []int{2, 3, 4, 5, 33, 416} {
+			for _, cols := range []int{1, 8, 33} {
+				if got, want := extremes(t, rows, deep, cols); math.Abs(got-want) > 1e-4*want {
+					t.Errorf("%d×%d by %d×%d: %v, want %v", rows, deep, deep, cols, got, want)
+				}
+			}
+		}
+	}
+}
+
+// extremes multiplies two matrices, quantized, whose elements are one number each, the largest that their
+// 8 bits hold, and gives the element of the result that is most wrong.
+func extremes(t *testing.T, rows, deep, cols int) (got, want float64) {
+	t.Helper()
+	w, x := slices.Repeat([]float32{0.5}, deep*cols), slices.Repeat([]float32{2}, rows*deep)
+	to := filepath.Join(t.TempDir(), "quantized")
+	if n, err := Quantize(saved(t, multiply(w, rows, deep, cols)), to); err != nil || n != 1 {
+		t.Fatalf("%d matrices quantized, %v", n, err)
+	}
+	in, err := NewTensor(x, int64(rows), int64(deep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Free(in)
+	out := []*Tensor{nil}
+	if err := load1(t, to).Run(t.Context(), []*Tensor{in}, out); err != nil {
+		t.Fatal(err)
+	}
+	defer Free(out...)
+	got, want = float64(deep), float64(deep)
+	for _, y := range out[0].Floats() {
+		if math.Abs(float64(y)-want) > math.Abs(got-want) {
+			got = float64(y)
+		}
+	}
+	return got, want
 }
 
 func TestRunStopsWithItsContext(t *testing.T) {

@@ -22,8 +22,9 @@ const (
 
 // Prepare makes the model base-en fit for use: as shipped it unpacks every weight at every token, and
 // takes as long as the speech lasts. It reads the shipped files in from, folds and quantizes them to 8
-// bits, and puts the result in to, which is complete or not there. It takes some seconds and at its peak
-// 1.7 GB, so it is best run in a process of its own. library is the path of libonnxruntime.so.
+// bits, and puts the result in to, which is complete or not there and is right on any processor: see
+// [onnx.Quantize]. It takes some seconds and at its peak 1.7 GB, so it is best run in a process of its own.
+// library is the path of libonnxruntime.so.
 func Prepare(ctx context.Context, library, from, to string) (err error) {
 	if err := onnx.Open(library); err != nil {
 		return fmt.Errorf("prepare speech model: %w", err)

@@ -151,11 +151,15 @@ type PrepareCmd struct {
 	Dir string `arg:"" help:"The models folder."`
 }
 
+// older is where the converted model was when its weights took all 8 bits, which not every processor
+// multiplies right.
+const older = "stt/base-en-int8"
+
 // Run converts the published base model below c.Dir into the one that is used. The result appears whole
-// or not at all.
+// or not at all, and takes the place of an older one.
 func (c *PrepareCmd) Run(ctx context.Context, _ io.Writer) error {
 	to := filepath.Join(c.Dir, filepath.FromSlash(models.BaseInt8Dir))
-	tmp := filepath.Join(c.Dir, workDir, "base-en-int8")
+	tmp := filepath.Join(c.Dir, workDir, filepath.Base(to))
 	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(filepath.Dir(tmp), 0o755), os.MkdirAll(filepath.Dir(to), 0o755)); err != nil {
 		return fmt.Errorf("prepare recognizer: %w", err)
 	}
@@ -165,7 +169,7 @@ func (c *PrepareCmd) Run(ctx context.Context, _ io.Writer) error {
 		err = models.WriteSums(ctx, tmp)
 	}
 	if err == nil {
-		err = errors.Join(syncAll(tmp), os.RemoveAll(to))
+		err = errors.Join(syncAll(tmp), os.RemoveAll(to), os.RemoveAll(filepath.Join(c.Dir, filepath.FromSlash(older))))
 	}
 	if err == nil {
 		err = os.Rename(tmp, to)

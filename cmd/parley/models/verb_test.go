@@ -183,6 +183,31 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// A model that an earlier version made is replaced by one that is right.
+func TestPrepareReplacesAnOlderModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs fetched models")
+	}
+	dir := t.TempDir()
+	put(t, dir, older+"/encoder_model.onnx", "of an earlier version")
+	for _, name := range []string{filepath.Dir(models.RuntimeFile), models.BaseDir} {
+		if err := os.Symlink(filepath.Join(models.Dir(), name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := prepareInChild(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "stt", "*"))
+	if want := []string{filepath.Join(dir, models.BaseDir), filepath.Join(dir, models.BaseInt8Dir)}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("there are %q, %v, want %q", left, err, want)
+	}
+	sums, err := os.ReadFile(filepath.Join(dir, models.BaseInt8Dir, "SHA256SUMS"))
+	if err != nil || strings.Count(string(sums), "\n") != 3 {
+		t.Errorf("sums %q, %v", sums, err)
+	}
+}
+
 func TestEnsure(t *testing.T) {
 	var out bytes.Buffer
 	if err := Ensure(t.Context(), t.TempDir(), 0, &out); err != nil || out.Len() > 0 {
