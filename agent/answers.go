@@ -2,13 +2,11 @@ package agent
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"parley/agent/turn"
 	"parley/llm"
 	"parley/media"
-	"parley/tts"
 )
 
 // answers are those that are not over: at most one that was committed and one that is prepared, and such as were given up
@@ -19,6 +17,7 @@ type answers struct {
 	all      []*answer
 	speaking *answer
 	prepared *answer
+	letter   time.Duration // how long a voice that does not tell its words sounds for one, by the last answer; 0: not known
 }
 
 // answer is one answer as the core knows it.
@@ -32,6 +31,7 @@ type answer struct {
 	began       bool
 	since       since
 	shown       string        // heard text that was last told
+	aloud       int           // words of it that were sent aloud
 	ahead       time.Duration // when it was interrupted: sent, but not played
 
 	made
@@ -41,15 +41,6 @@ type answer struct {
 type since struct {
 	voice        time.Duration // when the caller was last heard before it
 	commit, text time.Duration
-}
-
-// made is what there is of an answer.
-type made struct {
-	generated string
-	phrases   []string // given to the voice
-	words     []tts.Word
-	audio     time.Duration // how much sound the voice has made of them
-	times     struct{ token, phrase, audio time.Duration }
 }
 
 // state is what a person would say that the agent does.
@@ -97,7 +88,7 @@ func (c *core) discard(why error) {
 // start begins to make an answer; it waits for its release before it sounds.
 func (c *core) start(r *answer, messages []llm.Message) *answer {
 	c.answers.count++
-	r.n = c.answers.count
+	r.n, r.usual = c.answers.count, c.answers.letter
 	c.answers.all = append(c.answers.all, r)
 	asked := &Asked{Reply: r.n, Text: r.fixed, Messages: messages}
 	c.emit(Event{Kind: Ask, Turn: r.turn, Asked: asked})
@@ -180,6 +171,7 @@ func (c *core) began(n int) {
 		return
 	}
 	r.began = true
+	r.aloud = c.aloud.add(c.now, "", r.upTo(aloudLead), r.aloud)
 	if r.fixed != "" || r.since.voice == 0 {
 		return
 	}
@@ -210,7 +202,7 @@ func (c *core) made(t *Taken) {
 		r.generated += t.Text
 	case Phrased:
 		first(&r.times.phrase)
-		r.phrases = append(r.phrases, t.Text)
+		r.phrases = append(r.phrases, phrase{t.Text, r.audio})
 	case Sounded:
 		first(&r.times.audio)
 		r.audio += t.Long
@@ -225,6 +217,7 @@ func (c *core) heard(r *answer, sent time.Duration) {
 	if r != c.answers.speaking || r.interrupted {
 		return
 	}
+	r.aloud = c.aloud.add(c.now, r.upTo(sent), r.upTo(sent+aloudLead), r.aloud)
 	said := r.said(sent, false)
 	if said.Heard == r.shown {
 		return
@@ -236,44 +229,12 @@ func (c *core) heard(r *answer, sent time.Duration) {
 // said is the answer's three texts once sent of its sound has gone out.
 func (r *answer) said(sent time.Duration, done bool) Said {
 	sent = max(0, sent-r.ahead)
-	s := Said{Generated: r.generated, Sent: strings.Join(r.phrases, " "), Done: done, Interrupted: r.interrupted}
+	s := Said{Generated: r.generated, Sent: r.sent(), Done: done, Interrupted: r.interrupted}
 	s.Heard = s.Sent
 	if !done || r.interrupted || sent < r.audio-media.FrameDuration {
-		s.Heard = r.upTo(s.Sent, sent)
+		s.Heard = r.upTo(sent)
 	}
 	return s
-}
-
-// upTo cuts the text at what was sent: at the words' own times, else in proportion, at a word.
-func (r *made) upTo(text string, sent time.Duration) string {
-	if len(r.words) > 0 {
-		return firstWords(text, r.words, sent)
-	}
-	if r.audio == 0 || sent == 0 {
-		return ""
-	}
-	n := max(0, min(len(text), int(int64(len(text))*int64(sent)/int64(r.audio))))
-	if n == len(text) {
-		return text
-	}
-	return text[:max(0, strings.LastIndexByte(text[:n+1], ' '))]
-}
-
-// firstWords are the words whose middle was sent. A voice may write them otherwise than the text does, and
-// without its punctuation: where both have as many, the text's are taken.
-func firstWords(text string, words []tts.Word, sent time.Duration) string {
-	n := 0
-	for n < len(words) && (words[n].Start+words[n].End)/2 <= sent {
-		n++
-	}
-	written := strings.Fields(text)
-	if len(written) < len(words) {
-		written = written[:0]
-		for _, w := range words {
-			written = append(written, w.Text)
-		}
-	}
-	return strings.Join(written[:n], " ")
 }
 
 // player is what is known of the caller's player: it plays what was sent, a lag later.

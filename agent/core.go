@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"time"
 
 	"parley/agent/turn"
@@ -21,6 +22,7 @@ type core struct {
 	history history
 	answers answers
 	player  player
+	aloud   aloud
 	view    view
 	leave   error // the conversation is over: why
 }
@@ -62,6 +64,7 @@ const (
 // arrival is one thing that the core takes: an input of the turn machine, or another.
 type arrival struct {
 	step turn.Input
+	echo *Echo  // of step: it may be the agent's own sound
 	took *Taken // nil: step
 	err  error  // of took
 }
@@ -75,7 +78,8 @@ func newCore(p Profile) *core {
 func (c *core) take(now time.Duration, a arrival) {
 	c.now, c.cause = now, 0
 	if a.took == nil {
-		c.step(a.step)
+		echo := c.sift(&a.step, a.echo)
+		c.stepped(a.step, echo)
 		return
 	}
 	c.cause = c.emit(Event{Kind: Took, Took: a.took})
@@ -121,11 +125,14 @@ func (c *core) input(in Input) {
 }
 
 // step lets the machine decide and acts on it.
-func (c *core) step(in turn.Input) {
+func (c *core) step(in turn.Input) { c.stepped(in, nil) }
+
+// stepped is step of a result that may be an echo.
+func (c *core) stepped(in turn.Input, echo *Echo) {
 	e := turn.Entry{Now: c.now, In: in, Out: c.machine.Step(c.now, in)}
 	e.Wake, _ = c.machine.Wake()
 	before := c.cause
-	c.cause = c.emit(Event{Kind: Step, Step: &e})
+	c.cause = c.emit(Event{Kind: Step, Step: &e, Echo: echo})
 	c.note(in)
 	for _, d := range e.Out {
 		c.act(d)
@@ -170,6 +177,9 @@ func (c *core) act(d turn.Decision) {
 	switch d.Kind {
 	case turn.Hold:
 		c.player.line(c.now, false)
+		if c.answers.state() == "speaking" {
+			c.aloud.last = c.now
+		}
 		c.do(act{kind: hold})
 	case turn.Resume:
 		c.caption("", true)
@@ -233,11 +243,17 @@ func (c *core) ended(t *Taken, err error) {
 		return // a prepared answer that was thrown away leaves no trace
 	}
 	said := r.said(t.Long, true)
+	if r.began && !r.interrupted {
+		r.aloud = c.aloud.add(c.now, said.Heard, said.Heard, r.aloud)
+	}
 	c.history.answer(r.turn, said)
 	c.emit(Event{Kind: Answer, Turn: r.turn, Said: &said})
 	c.step(turn.Input{Kind: turn.Ended, Turn: r.turn})
 	if r.turn == c.view.leaving {
 		c.leave = ErrGoodbye
+	}
+	if t.Text == "" && !r.interrupted {
+		c.answers.letter = cmp.Or(r.perLetter(), c.answers.letter)
 	}
 	if t.Text == "" || r.interrupted {
 		return

@@ -20,6 +20,7 @@ type Event struct {
 	Text    string        `json:"text,omitempty"`    // User: what was heard; State: its name; Trouble, End: a sentence for people
 	Final   bool          `json:"final,omitempty"`   // User: the text stands
 	Step    *turn.Entry   `json:"step,omitempty"`    // Step
+	Echo    *Echo         `json:"echo,omitempty"`    // Step: of a recognizer's result that may be the agent's own sound
 	Took    *Taken        `json:"took,omitempty"`    // Took
 	Asked   *Asked        `json:"asked,omitempty"`   // Ask
 	Said    *Said         `json:"said,omitempty"`    // Answer
@@ -43,6 +44,14 @@ const (
 	Trouble EventKind = "trouble" // something failed, the conversation goes on
 	End     EventKind = "end"     // the conversation is over
 )
+
+// Echo is what a result of the recognizer was compared with the agent's own words for: it came of a sound that began while these
+// were sent, and they may have come back.
+type Echo struct {
+	Text   string `json:"text,omitempty"`   // what the recognizer gave, if some of it is an echo; the turn machine got what remains
+	Of     string `json:"of,omitempty"`     // the agent's words that it repeats
+	Beside bool   `json:"beside,omitempty"` // more than the echo was heard, too: the caller
+}
 
 // Taken is an input of the conversation beside those of the turn machine, as the loop took it. Which fields count depends
 // on Kind.

@@ -49,7 +49,11 @@ func (e *Event) arrival() (arrival, bool) {
 	case e.Cause != 0:
 		return arrival{}, false
 	case e.Kind == Step && e.Step != nil:
-		return arrival{step: e.Step.In}, true
+		a := arrival{step: e.Step.In, echo: e.Echo}
+		if e.Echo != nil && e.Echo.Of != "" {
+			a.step.Text = e.Echo.Text
+		}
+		return a, true
 	case e.Kind != Took || e.Took == nil || e.Took.Kind == Came && e.Took.Input == nil:
 		return arrival{}, false
 	}

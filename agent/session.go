@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/agent/echo"
 	"parley/agent/turn"
 	"parley/agent/vad"
 	"parley/llm"
@@ -221,7 +222,7 @@ func (l *loop) recognize(ctx context.Context) {
 				break
 			}
 			if in, ok := heard(r); ok {
-				l.send(ctx, arrival{step: in})
+				l.send(ctx, arrival{step: in, echo: l.own()})
 			}
 		}
 		if ctx.Err() != nil {
@@ -243,6 +244,17 @@ func (l *loop) recognize(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// own says whether what was heard may be the agent's own sound, and nil that it is not.
+func (l *loop) own() *Echo {
+	switch l.echo.Back() {
+	case echo.None:
+		return nil
+	case echo.Beside:
+		return &Echo{Beside: true}
+	}
+	return &Echo{}
 }
 
 // heard is a result as the turn machine takes it.

@@ -41,6 +41,7 @@ type Guard struct {
 	floor  float32 // power of the line's noise
 	run    int     // frames in a row that were more than echo
 	until  int     // place to which the caller is heard
+	back   back
 }
 
 // Sent takes a frame that is being sent (mono, any rate, At on the playout's timeline), at a moment of the session clock. Frames without
@@ -79,6 +80,7 @@ func (g *Guard) Heard(f media.Frame) bool {
 	if g.since++; more && loud > softest && g.since >= often*(1+min(2, g.misses/8)) && g.worth() {
 		g.look()
 	}
+	g.judge(from, loud)
 	return g.path.known && !more && g.end > g.until
 }
 

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +56,7 @@ type wireServer struct {
 	recognizer stt.Recognizer
 	model      llm.Model
 	voice      tts.Voice
+	parrots    *vocabulary // the recognizer hears the agent's words
 	ear        *neural
 	log        *slog.Logger
 }
@@ -79,7 +79,7 @@ func newWireServer(kind string, v *vocabulary, ear *neural, log *slog.Logger) (*
 	case stubDeaf:
 		lines = []string{"", ""}
 	case stubParrot:
-		lines = parroted(answers)
+		s.parrots, lines = v, []string{"two words"}
 	default:
 		return nil, fmt.Errorf("no server is called %q", kind)
 	}
@@ -101,17 +101,6 @@ func agreeing(r stt.Recognizer) stt.Recognizer {
 			}
 		}
 	})
-}
-
-// parroted are pieces of the answers, as a recognizer would hear them in their echo.
-func parroted(answers []string) (lines []string) {
-	for i, a := range answers {
-		words := strings.Fields(a)
-		for k := i % 7; k+4 <= len(words); k += 17 {
-			lines = append(lines, strings.Join(words[k:k+4], " "))
-		}
-	}
-	return lines
 }
 
 // run serves on loopback until ctx ends. Out gets the line that tells where.
@@ -167,11 +156,18 @@ func (w *wireServer) converse(ctx context.Context, s *web.Session) error {
 	defer hush()
 	all.Go(func() { take(talk, call, inputs) })
 	box := &web.Postbox{Post: call.Post, Open: call.Open}
+	ears, words := w.recognizer, &parrot{v: w.parrots}
+	if w.parrots != nil {
+		ears = words.hearing(ears)
+	}
+	out := media.NewPlayout(media.SpeakRate, down.Write)
+	out.Early(down.Free)
 	conversation := agent.Session{
-		Recognizer: w.recognizer, Model: w.model, Voice: w.voice, Detector: w.ear.detector, Finisher: w.ear.finisher,
-		In: up.Frames(call.Now, heard), Out: media.NewPlayout(media.SpeakRate, down.Write), Input: media.From(inputs),
+		Recognizer: ears, Model: w.model, Voice: w.voice, Detector: w.ear.detector, Finisher: w.ear.finisher,
+		In: up.Frames(call.Now, heard), Out: out, Input: media.From(inputs),
 		Profile: stubProfile(), Now: call.Now, Logger: w.log,
 		Trace: func(e agent.Event) {
+			words.follow(e)
 			box.Put(told(e))
 			box.Put(web.Message(e))
 		},
