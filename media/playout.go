@@ -23,9 +23,10 @@ const (
 // speech into it; Run sends. Safe for concurrent use.
 type Playout struct {
 	rate  int
-	sink  func(Frame)
+	out   outlets
 	floor chan struct{} // held by the Play that speaks
 	room  chan struct{} // has room for one: speech was sent or cut
+	wake  chan struct{} // has room for one: speech came to a silent line
 
 	mu      sync.Mutex
 	speech  speech
@@ -37,7 +38,13 @@ type Playout struct {
 	voiced  bool // the last frame had speech
 	fadeIn  bool
 	stats   PlayoutStats
-	watch   func(spoken Frame, sent time.Duration)
+}
+
+// outlets are what Run calls.
+type outlets struct {
+	sink  func(Frame)
+	watch func(spoken Frame, sent time.Duration)
+	free  func(at time.Duration) bool
 }
 
 // PlayoutStats counts what a listener could have noticed.
@@ -48,14 +55,15 @@ type PlayoutStats struct {
 }
 
 // NewPlayout makes a playout of mono audio at rate samples a second. sink is called by Run once every
-// 20 ms and must not block: the frame's At is the tick's number times 20 ms, its PCM is empty when there
-// is nothing to say and otherwise valid until sink returns. It panics if 20 ms is no whole number of
+// 20 ms and must not block: the frame's At is the tick's number times 20 ms (but see Early), its PCM is empty when
+// there is nothing to say and otherwise valid until sink returns. It panics if 20 ms is no whole number of
 // samples.
 func NewPlayout(rate int, sink func(Frame)) *Playout {
 	if rate <= 0 || rate%50 != 0 {
 		panic(fmt.Sprintf("media: a playout cannot run at %d samples a second", rate))
 	}
-	return &Playout{rate: rate, sink: sink, floor: make(chan struct{}, 1), room: make(chan struct{}, 1), speech: newSpeech(rate)}
+	one := func() chan struct{} { return make(chan struct{}, 1) }
+	return &Playout{rate: rate, out: outlets{sink: sink}, floor: one(), room: one(), wake: one(), speech: newSpeech(rate)}
 }
 
 // Rate is what Play's frames must have, in samples a second.
@@ -63,7 +71,7 @@ func (p *Playout) Rate() int { return p.rate }
 
 // Watch has f called by Run after every frame of speech, with that frame, valid until f returns, and the place in the
 // speech that was sent. f must not block. It is set once, before Run.
-func (p *Playout) Watch(f func(spoken Frame, sent time.Duration)) { p.watch = f }
+func (p *Playout) Watch(f func(spoken Frame, sent time.Duration)) { p.out.watch = f }
 
 // Stats is a snapshot of the counters.
 func (p *Playout) Stats() PlayoutStats {
@@ -73,7 +81,7 @@ func (p *Playout) Stats() PlayoutStats {
 }
 
 // Run sends a frame every 20 ms until ctx is done and returns its cause. Ticks lie on absolute deadlines,
-// so a late one does not delay the next.
+// so a late one does not delay the next; speech on a silent line may move them, see Early.
 func (p *Playout) Run(ctx context.Context) error {
 	start := time.Now()
 	// All playouts of a process tick together, at one of two moments: waking up costs more than a tick.
@@ -81,23 +89,30 @@ func (p *Playout) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(start.Add(FrameDuration)))
 	defer timer.Stop()
 	pcm := make([]int16, p.rate/50)
-	for n := 1; ; n++ {
+	for at := FrameDuration; ; timer.Reset(time.Until(start.Add(at))) {
 		select {
 		case <-timer.C:
+			at += p.skip(time.Since(start) - at)
+			p.tick(at, pcm)
+			at += FrameDuration
+		case <-p.wake:
+			at = p.early(time.Since(start), at)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		at := time.Duration(n) * FrameDuration
-		if late := time.Since(start) - at; late > playoutStall {
-			skip := int(late / FrameDuration)
-			n, at = n+skip, at+time.Duration(skip)*FrameDuration
-			p.mu.Lock()
-			p.stats.Skipped += uint64(skip)
-			p.mu.Unlock()
-		}
-		p.tick(at, pcm)
-		timer.Reset(time.Until(start.Add(at + FrameDuration)))
 	}
+}
+
+// skip is how much is left out by a tick that is so late, in whole frames.
+func (p *Playout) skip(late time.Duration) time.Duration {
+	if late <= playoutStall {
+		return 0
+	}
+	late = late.Truncate(FrameDuration)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Skipped += uint64(late / FrameDuration)
+	return late
 }
 
 func (p *Playout) tick(at time.Duration, pcm []int16) {
@@ -106,9 +121,9 @@ func (p *Playout) tick(at time.Duration, pcm []int16) {
 	if spoke {
 		f.PCM = pcm
 	}
-	p.sink(f)
-	if spoke && p.watch != nil {
-		p.watch(f, sent)
+	p.out.sink(f)
+	if spoke && p.out.watch != nil {
+		p.out.watch(f, sent)
 	}
 }
 
@@ -116,9 +131,7 @@ func (p *Playout) tick(at time.Duration, pcm []int16) {
 func (p *Playout) next(pcm []int16) (sent time.Duration, spoke bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := p.speech.left()
-	ready := left >= len(pcm) || p.ended && left > 0
-	if p.held || p.cutting || !ready {
+	if p.held || p.cutting || !p.ready() {
 		return p.fall(pcm)
 	}
 	p.speech.take(pcm)
@@ -127,10 +140,16 @@ func (p *Playout) next(pcm []int16) (sent time.Duration, spoke bool) {
 	}
 	p.fadeIn, p.voiced = false, true
 	p.stats.Frames++
-	if left = p.speech.left(); left == 0 || !p.ended && left < p.speech.ahead-playoutRefill*len(pcm) {
+	if left := p.speech.left(); left == 0 || !p.ended && left < p.speech.ahead-playoutRefill*len(pcm) {
 		p.signal()
 	}
 	return p.speech.sent(), true
+}
+
+// ready says whether there is a frame of speech, or the last of it.
+func (p *Playout) ready() bool {
+	left := p.speech.left()
+	return left >= p.rate/50 || p.ended && left > 0
 }
 
 // fall gives the frame after speech that stops in the middle: its next 5 ms, faded, are not counted as
@@ -158,9 +177,12 @@ func (p *Playout) fall(pcm []int16) (time.Duration, bool) {
 
 func (p *Playout) fadeLen() int { return int(int64(p.rate) * int64(playoutFade) / int64(time.Second)) }
 
-func (p *Playout) signal() {
+func (p *Playout) signal() { ring(p.room) }
+
+// ring puts something into a channel that has room for one.
+func ring(c chan struct{}) {
 	select {
-	case p.room <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -237,7 +259,9 @@ func (p *Playout) push(pcm []int16) int {
 	if p.over {
 		return len(pcm)
 	}
-	return p.speech.push(pcm)
+	n := p.speech.push(pcm)
+	p.hurry()
+	return n
 }
 
 // finish says that no more speech comes and fades the last of it.
@@ -248,6 +272,7 @@ func (p *Playout) finish() {
 	if !p.over {
 		fade(p.speech.last(p.fadeLen()), true)
 	}
+	p.hurry()
 }
 
 func (p *Playout) unsent() bool {
@@ -292,6 +317,7 @@ func (p *Playout) Resume(back time.Duration) {
 	if !p.cutting && !p.voiced {
 		p.fadeIn = p.speech.rewind(int(int64(back)*int64(p.rate)/int64(time.Second))) || p.speech.sent() > 0
 	}
+	p.hurry()
 }
 
 // fade ramps pcm linearly in place, down to zero or up from it.

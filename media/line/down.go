@@ -26,8 +26,9 @@ type Down struct {
 	pcm   []int16 // the frame
 	buf   [codec.MaxPayload]byte
 	seq   uint16
-	time  uint32 // at zero of the session clock
-	quiet int    // frames of silence written since speech ended
+	time  uint32        // at zero of the session clock
+	end   time.Duration // of the last packet's sound, on that clock
+	quiet int           // frames of silence written since speech ended
 
 	mu    sync.Mutex
 	stats DownStats
@@ -101,10 +102,14 @@ func (d *Down) Write(f media.Frame) {
 	case pause < 0, pause > 0 && pause%keepalive == 0, !d.voice.pauses():
 		d.encode(f.At, noSound, false)
 	case pause == 0, pause%keepalive == 1 && pause > 1:
-		d.emit(media.Packet{Time: d.clock(f.At), Level: noSound, Payload: d.buf[:d.voice.quiet(d.buf[:])]})
+		d.emit(f.At, media.Packet{Level: noSound, Payload: d.buf[:d.voice.quiet(d.buf[:])]})
 	}
 	d.quiet++
 }
+
+// Free says whether no packet that was sent lasts beyond at, so that speech can begin there: most of the time in a pause, never
+// with a codec that knows none. It is for [media.Playout.Early]; called by the goroutine that calls Write.
+func (d *Down) Free(at time.Duration) bool { return at >= d.end }
 
 // speak sends the frame as speech.
 func (d *Down) speak(at time.Duration) {
@@ -128,12 +133,13 @@ func (d *Down) encode(at time.Duration, level int8, marker bool) {
 		d.count(func(s *DownStats) { s.Failed++ })
 		return
 	}
-	d.emit(media.Packet{Time: d.clock(at), Marker: marker, Level: level, Payload: d.buf[:n]})
+	d.emit(at, media.Packet{Marker: marker, Level: level, Payload: d.buf[:n]})
 }
 
-// emit numbers the packet, gives it a payload of its own and sends it.
-func (d *Down) emit(p media.Packet) {
-	p.Seq = d.seq
+// emit numbers the packet, gives it its time and a payload of its own and sends it.
+func (d *Down) emit(at time.Duration, p media.Packet) {
+	p.Seq, p.Time = d.seq, d.clock(at)
+	d.end = at + media.FrameDuration
 	p.Payload = slices.Clone(p.Payload)
 	d.seq++
 	d.count(func(s *DownStats) {
