@@ -31,7 +31,7 @@ type End struct {
 	Text     time.Duration `json:"text"`     // the longest wait for a flushed text (2 s)
 	Keys     time.Duration `json:"keys"`     // commit pressed keys so long after the last one; # commits at once (2 s)
 	Done     float32       `json:"done"`     // from this probability on a turn seems finished (0.95)
-	Open     float32       `json:"open"`     // under this one it does not (0.1)
+	Open     float32       `json:"open"`     // under this one it does not (0.04)
 }
 
 // Pace is how far the waits of End adapt to a caller, as factors: they grow when the caller goes on right after a turn was taken as over or
@@ -72,7 +72,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.End.Text, 2000*ms)
 	or(&c.End.Keys, 2000*ms)
 	or(&c.End.Done, 0.95)
-	or(&c.End.Open, 0.1)
+	or(&c.End.Open, 0.04)
 	or(&c.Pace.Least, 0.8)
 	or(&c.Pace.Most, 2)
 	or(&c.Interrupt.Ask, 400*ms)

@@ -171,7 +171,7 @@ func TestCall(t *testing.T) {
 		t.Errorf("interruptions: %+v", interrupts)
 	}
 	second := c.Turns[1]
-	if !second.Timed || second.Latency.Sent < 0.8 || !second.Answer.Interrupted || len(second.UserWords) != 10 || len(second.Holds) != 2 || second.Spoken.To <= second.Spoken.From {
+	if !second.Timed || second.Latency.Sent < 0.3 || !second.Answer.Interrupted || len(second.UserWords) != 10 || len(second.Holds) != 2 || second.Spoken.To <= second.Spoken.From {
 		t.Errorf("%+v", second)
 	}
 	if bytes.Contains(b.body("GET", "/recordings/talk", 200), []byte("null")) {

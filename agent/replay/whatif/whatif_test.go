@@ -147,6 +147,9 @@ func TestNothingIsNone(t *testing.T) {
 	}
 }
 
+// was is what the calls of these tests were recorded under.
+var was = turn.Config{End: turn.End{Short: 850 * ms, Middle: 950 * ms, Long: 1150 * ms, Dangling: 1350 * ms, Spelled: 1800 * ms, Done: 0.9, Open: 0.3}}
+
 // calls are what callers said in the tests of Again.
 var calls = map[string]World{
 	"two sentences": story(16*time.Second, said{992 * ms, 2016 * ms, "I want a pizza.", 0.99}, said{8000 * ms, 9024 * ms, "And a salad.", 0.99}),
@@ -163,8 +166,8 @@ func record(c turn.Config, w World) (log []turn.Entry) {
 
 func TestAgainUnderTheSameIsTheSame(t *testing.T) {
 	for name, w := range calls {
-		log := record(turn.Config{}, w)
-		got := Again(turn.Config{}, turn.Config{}, log)
+		log := record(was, w)
+		got := Again(was, was, log)
 		if got.Diverged != -1 || len(got.Turns) < 2 {
 			t.Errorf("%s: diverged at %v, %d turns", name, got.Diverged, len(got.Turns))
 		}
@@ -179,8 +182,8 @@ func TestAgainUnderTheSameIsTheSame(t *testing.T) {
 // A timer is late by a little: nothing else was decided for that.
 func TestAgainForgivesALateTimer(t *testing.T) {
 	var late []turn.Entry
-	m := turn.New(turn.Config{})
-	for _, e := range record(turn.Config{}, calls["two sentences"]) {
+	m := turn.New(was)
+	for _, e := range record(was, calls["two sentences"]) {
 		if e.In.Kind == turn.Tick {
 			e.Now += 300 * time.Microsecond
 		}
@@ -188,7 +191,7 @@ func TestAgainForgivesALateTimer(t *testing.T) {
 		e.Wake, _ = m.Wake()
 		late = append(late, e)
 	}
-	if got := Again(turn.Config{}, turn.Config{}, late); got.Diverged != -1 || got.Turns[0].Verdict != Same || got.Turns[0].Modeled {
+	if got := Again(was, was, late); got.Diverged != -1 || got.Turns[0].Verdict != Same || got.Turns[0].Modeled {
 		t.Errorf("diverged at %v: %+v", got.Diverged, got.Turns)
 	}
 }
@@ -203,14 +206,14 @@ func TestAgainTellsWhatChanges(t *testing.T) {
 		is   turn.Config
 		want string
 	}{
-		{"two sentences", waits(500*ms, 1350*ms), "earlier -350ms modeled, earlier -350ms modeled"},
-		{"two sentences", waits(1000*ms, 1350*ms), "later 150ms modeled, later 150ms modeled"},
-		{"a pause", waits(850*ms, 400*ms), "cut off 0s modeled, same 0s modeled"},
+		{"two sentences", waits(500*ms, 1350*ms), "earlier -350ms modeled, later 400ms modeled"},
+		{"two sentences", waits(1000*ms, 1350*ms), "later 150ms modeled, later 400ms modeled"},
+		{"a pause", waits(850*ms, 400*ms), "cut off 0s modeled, later 255ms modeled"},
 		{"a pause", waits(850*ms, 1000*ms), "same 0s, same 0s"},
-		{"a long pause", waits(850*ms, 2500*ms), "joined 0s modeled, later 600ms modeled"},
+		{"a long pause", waits(850*ms, 2500*ms), "joined 0s modeled, earlier -340ms modeled"},
 	} {
 		var got []string
-		for _, v := range Again(turn.Config{}, c.is, record(turn.Config{}, calls[c.call])).Turns {
+		for _, v := range Again(was, c.is, record(was, calls[c.call])).Turns {
 			line := fmt.Sprintf("%s %v", v.Verdict, v.By)
 			if v.Modeled {
 				line += " modeled"
@@ -226,7 +229,7 @@ func TestAgainTellsWhatChanges(t *testing.T) {
 // What is told of another configuration is what would have been, where the engines answer as they did.
 func TestAgainForetells(t *testing.T) {
 	for name, w := range calls {
-		log := record(turn.Config{}, w)
+		log := record(was, w)
 		for _, short := range []time.Duration{300 * ms, 600 * ms, 1100 * ms} {
 			for _, other := range []time.Duration{500 * ms, 1200 * ms, 2200 * ms} {
 				is := waits(short, max(short, other))
@@ -238,7 +241,7 @@ func TestAgainForetells(t *testing.T) {
 						}
 					}
 				}
-				for _, v := range Again(turn.Config{}, is, log).Turns {
+				for _, v := range Again(was, is, log).Turns {
 					if v.Verdict != Joined && !slices.Contains(want, v.Is) {
 						t.Errorf("%s with %v, %v: turn %d would be taken at %v, not one of %v", name, short, other, v.Number, v.Is, want)
 					}
