@@ -30,7 +30,7 @@ type End struct {
 	Spelled  time.Duration `json:"spelled"`  // commit letters and figures that are dictated (2.1 s)
 	Text     time.Duration `json:"text"`     // the longest wait for a flushed text (2 s)
 	Keys     time.Duration `json:"keys"`     // commit pressed keys so long after the last one; # commits at once (2 s)
-	Done     float32       `json:"done"`     // from this probability on a turn seems finished (0.95)
+	Done     float32       `json:"done"`     // from this probability on a turn seems finished (0.9)
 	Open     float32       `json:"open"`     // under this one it does not (0.04)
 }
 
@@ -71,7 +71,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.End.Spelled, 2100*ms)
 	or(&c.End.Text, 2000*ms)
 	or(&c.End.Keys, 2000*ms)
-	or(&c.End.Done, 0.95)
+	or(&c.End.Done, 0.9)
 	or(&c.End.Open, 0.04)
 	or(&c.Pace.Least, 0.8)
 	or(&c.Pace.Most, 2)

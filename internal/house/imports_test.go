@@ -42,6 +42,14 @@ var rules = []rule{
 	{"tts/local", []string{"tts", "media", "internal/provider", "internal/onnx"}, nil, "adapters know their parent, never each other"},
 	{"llm/local", []string{"internal/provider"}, nil, "it starts a server and gives its URL; cmd composes it with llm/openai"},
 	{"llm/openai", []string{"llm", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
+	{"llm/completions", []string{"llm", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
+	{"llm/gptj", []string{"llm", "internal/provider"}, nil, "adapters know their parent, never each other"},
+	{"stt/google", []string{"stt", "media", "internal/provider"}, []string{"cloud.google.com/go/speech/", "google.golang.org/"}, "adapters know their parent, never each other"},
+	{"tts/google", []string{"tts", "media", "internal/provider"}, []string{"cloud.google.com/go/texttospeech/", "google.golang.org/"}, "adapters know their parent, never each other"},
+	{"stt/aws", []string{"stt", "media", "internal/provider"}, []string{"github.com/aws/", "github.com/coder/websocket"}, "adapters know their parent, never each other"},
+	{"tts/aws", []string{"tts", "media", "internal/provider"}, []string{"github.com/aws/"}, "adapters know their parent, never each other"},
+	{"stt/openai", []string{"stt", "media", "internal/provider"}, []string{"github.com/sashabaranov/go-openai", "github.com/openai/openai-go/v3"}, "adapters know their parent, never each other"},
+	{"tts/openai", []string{"tts", "media", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
 	{"internal/provider/…", nil, []string{"go.uber.org/goleak"}, "a leaf of all adapters; streamtest looks for leaks"},
 	{"internal/onnx", nil, []string{"github.com/yalue/onnxruntime_go"}, "the only importer of ONNX Runtime"},
 	{"internal/models", nil, nil, "where files are"},
@@ -75,12 +83,12 @@ var rules = []rule{
 	{"cmd/…", []string{"…"}, []string{"github.com/alecthomas/", "github.com/vbauerster/mpb/v8"}, "the only importer of vendors"},
 }
 
-// only says which folders may import what is kept in one place.
-var only = map[string]string{
-	"github.com/pion/":                  "media/rtc",
-	"github.com/hraban/opus":            "media/codec",
-	"github.com/yalue/onnxruntime_go":   "internal/onnx",
-	"github.com/sashabaranov/go-openai": "llm/openai",
+// only says which folders may import what is kept in few places.
+var only = map[string][]string{
+	"github.com/pion/":                  {"media/rtc"},
+	"github.com/hraban/opus":            {"media/codec"},
+	"github.com/yalue/onnxruntime_go":   {"internal/onnx"},
+	"github.com/sashabaranov/go-openai": {"llm/openai", "llm/completions", "stt/openai", "tts/openai"},
 }
 
 func root(t *testing.T) string {
@@ -153,9 +161,10 @@ func TestImports(t *testing.T) {
 }
 
 func refused(r rule, folder, imp string) string {
-	for prefix, home := range only {
-		if strings.HasPrefix(imp, prefix) && folder != home && !strings.HasPrefix(folder, home+"/") {
-			return "only " + home + " may"
+	for prefix, homes := range only {
+		within := func(home string) bool { return strings.HasPrefix(folder+"/", home+"/") }
+		if strings.HasPrefix(imp, prefix) && !slices.ContainsFunc(homes, within) {
+			return "only " + strings.Join(homes, ", ") + " may"
 		}
 	}
 	own, ours := strings.CutPrefix(imp, "parley/")

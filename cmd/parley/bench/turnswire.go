@@ -107,7 +107,7 @@ func (b *wireBench) stubs(ctx context.Context) (err error) {
 // args are the flags of serve for a row.
 func (b *wireBench) args(hears []string, answers, greeting string, calls int) []string {
 	return append([]string{"--listen", "127.0.0.1:0", "--media", "127.0.0.1:0", "--stt", "script:lines=" + strings.Join(hears, "|"),
-		"--llm", "script:answers=" + answers, "--tts", "tone", "--greeting", greeting, "--max-tokens", "1000", "--check-in=-1s", "--give-up=-1s",
+		"--llm", "script:answers=" + answers, "--tts", "tone", "--greeting", greeting, "--max-tokens", "1000", "--check-in=-1s", "--give-up=-1s", "--pace-least", "1", "--pace-most", "1",
 		"--max-sessions", strconv.Itoa(calls + 1)}, b.Serve...)
 }
 

@@ -195,12 +195,10 @@ func TestChosenWaits(t *testing.T) {
 		return step(turn.Input{Kind: turn.Tick}, turn.Decision{Kind: turn.Commit, Turn: n, Reason: reason})
 	}
 	got := chosen(turn.Config{}, []agent.Event{
-		commit(1, "finished"), commit(2, "unfinished sound"), commit(3, "no end of a sentence"), commit(4, "unfinished words"),
-		step(turn.Input{Kind: turn.Finished, Turn: 5, P: 0.5}), commit(5, "perhaps finished"),
-		step(turn.Input{Kind: turn.Finished, Turn: 6, P: 0.95}), commit(6, "perhaps finished"),
+		commit(1, "finished"), commit(2, "probably unfinished"), commit(3, "spelled"), commit(4, "unfinished words"), commit(5, "perhaps finished"),
 		commit(7, turn.Written), {Kind: agent.State},
 	})
-	want := map[int]time.Duration{1: 850 * ms, 2: 1150 * ms, 3: 1350 * ms, 4: 1350 * ms, 5: 950 * ms, 6: 1150 * ms}
+	want := map[int]time.Duration{1: 340 * ms, 2: 2100 * ms, 3: 2100 * ms, 4: 2500 * ms, 5: 850 * ms}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

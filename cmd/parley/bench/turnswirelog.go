@@ -43,24 +43,20 @@ func (r *answers) waits(dir string) (map[string]map[int]time.Duration, error) {
 	return all, nil
 }
 
-// chosen are the silences after which turns were taken as over, as the machine chose them: by the reason that it gives, and by how
-// finished the turn sounded where one reason has two of them.
+// chosen are the silences after which turns were taken as over, as the machine chose them: by the reason that it gives. The servers of this
+// bench do not adapt them to a caller.
 func chosen(c turn.Config, events []agent.Event) map[int]time.Duration {
 	end := c.WithDefaults().End
 	waits := map[int]time.Duration{}
-	sounds := map[int]float32{}
 	for _, e := range events {
 		if e.Step == nil {
 			continue
-		}
-		if in := e.Step.In; in.Kind == turn.Finished {
-			sounds[in.Turn] = in.P
 		}
 		for _, d := range e.Step.Out {
 			if d.Kind != turn.Commit {
 				continue
 			}
-			if w, ok := waitOf(end, d.Reason, sounds[d.Turn]); ok {
+			if w, ok := waitOf(end, d.Reason); ok {
 				waits[d.Turn] = w
 			}
 		}
@@ -69,19 +65,18 @@ func chosen(c turn.Config, events []agent.Event) map[int]time.Duration {
 }
 
 // waitOf is the silence that a reason stands for.
-func waitOf(end turn.End, reason string, p float32) (time.Duration, bool) {
+func waitOf(end turn.End, reason string) (time.Duration, bool) {
 	switch reason {
 	case "finished":
 		return end.Short, true
-	case "perhaps finished":
-		if p >= end.Done { // its words are not
-			return end.Long, true
-		}
+	case "perhaps finished", "an order":
 		return end.Middle, true
-	case "unfinished sound":
+	case "probably unfinished":
 		return end.Long, true
-	case "unfinished words", "no end of a sentence":
+	case "unfinished words":
 		return end.Dangling, true
+	case "spelled":
+		return end.Spelled, true
 	}
 	return 0, false
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"parley/agent"
+	"parley/agent/turn"
 	"parley/llm"
 	llmscript "parley/llm/script"
 	"parley/media"
@@ -179,6 +180,7 @@ func (w *wireServer) converse(ctx context.Context, s *web.Session) error {
 func stubProfile() (p agent.Profile) {
 	p.Greeting, p.MaxTokens = "-", 2*stubWords
 	p.Turn.Silence.CheckIn, p.Turn.Silence.GiveUp = -1, -1
+	p.Turn.Pace = turn.Pace{Least: 1, Most: 1}
 	return p
 }
 

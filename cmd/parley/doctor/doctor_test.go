@@ -63,7 +63,7 @@ var ailments = []struct {
 	state       State
 	found, mend string
 }{
-	{"unknown engine", func(p *patient) { p.engines.TTS = "tenor" }, "engines", Fail, `there is no "tenor"; known are local, espeak, tone`, "serve --help"},
+	{"unknown engine", func(p *patient) { p.engines.TTS = "tenor" }, "engines", Fail, `there is no "tenor"; known are local, espeak, google, aws, openai, tone`, "serve --help"},
 	{"wrong option", func(p *patient) { p.engines.STT = "local:fast" }, "engines", Fail, `"fast" is not key=value`, "serve --help"},
 	{"another system", func(p *patient) { p.system = "linux/arm64" }, "computer", Fail, "linux/arm64", "--stt, --llm, --tts and --vad"},
 	{"no models folder", func(p *patient) { p.missing = without(models.Speech) }, "models", Fail, "5 of 5 models (0.2 GB to fetch) are missing in /models", "parley models fetch --llm none --dir /models"},

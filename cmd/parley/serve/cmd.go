@@ -105,7 +105,7 @@ type Timing struct {
 	Spelled    time.Duration `default:"2.1s" help:"Silence that ends a turn of letters or figures that are dictated."`
 	TextWait   time.Duration `default:"2s" help:"The longest wait for the recognizer's text after a caller has spoken."`
 	KeysWait   time.Duration `default:"2s" help:"Pressed keys are answered so long after the last one; # ends them at once."`
-	SoundsDone float32       `default:"0.95" help:"Probability, by words and sound, from which a turn is finished."`
+	SoundsDone float32       `default:"0.9" help:"Probability, by words and sound, from which a turn is finished."`
 	SoundsOpen float32       `default:"0.04" help:"Probability under which it is not."`
 	PaceLeast  float64       `default:"0.8" help:"How far these silences shrink for a caller who never goes on, a factor; 1: not at all."`
 	PaceMost   float64       `default:"2" help:"How far they grow for a caller who pauses long, a factor; 1: not at all."`

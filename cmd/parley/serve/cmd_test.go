@@ -87,8 +87,8 @@ func TestEveryThresholdHasAFlag(t *testing.T) {
 // One flag makes the agent more patient, or less, and no wait shorter than the one before it.
 func TestPatience(t *testing.T) {
 	for args, want := range map[string]turn.End{
-		"--patience 2":                 {Short: 1700 * time.Millisecond, Middle: 1900 * time.Millisecond, Long: 2300 * time.Millisecond, Dangling: 2700 * time.Millisecond, Spelled: 3600 * time.Millisecond},
-		"--patience 0.5 --short 100ms": {Short: 100 * time.Millisecond, Middle: 475 * time.Millisecond, Long: 575 * time.Millisecond, Dangling: 675 * time.Millisecond, Spelled: 900 * time.Millisecond},
+		"--patience 2":                 {Short: 680 * time.Millisecond, Middle: 1700 * time.Millisecond, Long: 4200 * time.Millisecond, Dangling: 5 * time.Second, Spelled: 4200 * time.Millisecond},
+		"--patience 0.5 --short 100ms": {Short: 100 * time.Millisecond, Middle: 425 * time.Millisecond, Long: 1050 * time.Millisecond, Dangling: 1250 * time.Millisecond, Spelled: 1050 * time.Millisecond},
 	} {
 		c, err := parsed(strings.Fields(args)...)
 		if err != nil || c.checkTurns() != nil {
@@ -108,7 +108,7 @@ func TestPatience(t *testing.T) {
 
 func TestBadThresholds(t *testing.T) {
 	for args, want := range map[string]string{
-		"--short 1s":               "--short 1s ≤ --middle 950ms",
+		"--short 1s":               "--short 1s ≤ --middle 850ms",
 		"--ahead 900ms":            "the waits must grow",
 		"--ahead 0s":               "--ahead is 0s",
 		"--rewind 0s":              "--rewind is 0s: it must be longer than nothing",
@@ -117,7 +117,7 @@ func TestBadThresholds(t *testing.T) {
 		"--voice-start NaN":        "--voice-start NaN",
 		"--voice-start 1.5":        "--voice-start 1.5 ≤ 1",
 		"--sounds-open 0":          "0 < --sounds-open 0",
-		"--sounds-done 0.2":        "--sounds-open 0.3 ≤ --sounds-done 0.2",
+		"--sounds-done 0.02":       "--sounds-open 0.04 ≤ --sounds-done 0.02",
 		"--interrupt-words 0":      "--interrupt-words is 0",
 		"--check-in 0s":            "-1s for never",
 		"--patience 0.4":           "--patience is 0.4: it is a factor from 0.5 to 3",

@@ -48,7 +48,7 @@ func TestNeedsOfTheFetchedLanguageModel(t *testing.T) {
 
 func TestNeedsNamesWhatIsWrong(t *testing.T) {
 	_, err := Engines{STT: "ear", LLM: "brain", TTS: "mouth", VAD: "neural"}.Needs()
-	for _, want := range []string{`--stt: there is no "ear"`, `--llm: there is no "brain"`, `--tts: there is no "mouth"`, "known are local, espeak, tone"} {
+	for _, want := range []string{`--stt: there is no "ear"`, `--llm: there is no "brain"`, `--tts: there is no "mouth"`, "known are local, espeak, google, aws, openai, tone"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}

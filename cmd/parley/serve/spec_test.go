@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestBadSpecs(t *testing.T) {
 		"script:colour=green": "has no option colour: it knows answers, first, gap",
 		"script:first=soon":   "first=soon is not a duration",
 		"echo:loud=yes":       "has no option loud: it has no options",
-		"gpt":                 `there is no "gpt"; known are local, openai, echo, script`,
+		"gpt":                 `there is no "gpt"; known are local, openai, completions, gptj, echo, script`,
 		"openai:url=http://x": "model=NAME is needed",
 	} {
 		_, err := openOne(t, value)
@@ -40,12 +41,16 @@ func TestBadSpecs(t *testing.T) {
 	}
 }
 
-func openOne(t *testing.T, value string) (any, error) {
-	e, s, err := find(languageModels, "llm", value)
+func openOne(t *testing.T, value string) (any, error) { return openIn(t, languageModels, "llm", value) }
+
+func openIn[T any](t *testing.T, table []engine[T], flag, value string) (any, error) {
+	e, s, err := find(table, flag, value)
 	if err != nil {
 		return nil, err
 	}
-	return opened(t.Context(), &kit{}, e, s)
+	k := &kit{log: slog.New(slog.DiscardHandler)}
+	t.Cleanup(k.close)
+	return opened(t.Context(), k, e, s)
 }
 
 func FuzzParseSpec(f *testing.F) {
@@ -70,7 +75,12 @@ func FuzzParseSpec(f *testing.F) {
 
 func TestVarsNameEveryEngine(t *testing.T) {
 	v := Vars()
-	for flag, names := range map[string][]string{"stt": {"local", "script"}, "llm": {"local", "openai", "echo", "script"}, "tts": {"local", "espeak", "tone"}, "vad": {"neural", "energy"}} {
+	for flag, names := range map[string][]string{
+		"stt": {"local", "google", "google-v2", "aws", "openai", "script"},
+		"llm": {"local", "openai", "completions", "gptj", "echo", "script"},
+		"tts": {"local", "espeak", "google", "aws", "openai", "tone"},
+		"vad": {"neural", "energy"},
+	} {
 		for _, n := range names {
 			if !strings.Contains(v[flag], n+" (") {
 				t.Errorf("--%s does not tell of %s", flag, n)
