@@ -27,7 +27,7 @@ type Server struct {
 	LLM   string          `name:"llm" default:"script:answers=This answer goes on for about eight seconds so that there is time to interrupt it as a caller does who has heard quite enough." env:"-" help:"Language model."`
 	TTS   string          `name:"tts" default:"tone" env:"-" help:"Voice."`
 	VAD   string          `name:"vad" default:"neural" env:"-" help:"Voice detector."`
-	Waits []time.Duration `default:"850ms,950ms,1.15s,1.35s" env:"-" help:"Its --short, --middle, --long and --dangling: what an answer takes beyond the one it chose is ours."`
+	Waits []time.Duration `default:"340ms,850ms,2.1s,2.5s" env:"-" help:"Its --short, --middle, --long and --dangling: what an answer takes beyond the one it chose is ours."`
 	Flags []string        `name:"serve" sep:"none" placeholder:"FLAG" env:"-" help:"A further flag for it, as --serve=--vanish=5s. May be repeated."`
 }
 
@@ -38,7 +38,7 @@ func (s Server) args() ([]string, error) {
 	}
 	return append([]string{"--listen", "127.0.0.1:0", "--media", "127.0.0.1:0",
 		"--stt", s.STT, "--llm", s.LLM, "--tts", s.TTS, "--vad", s.VAD,
-		"--short", s.Waits[0].String(), "--middle", s.Waits[1].String(), "--long", s.Waits[2].String(), "--dangling", s.Waits[3].String()}, s.Flags...), nil
+		"--short", s.Waits[0].String(), "--middle", s.Waits[1].String(), "--long", s.Waits[2].String(), "--dangling", s.Waits[3].String(), "--pace-least", "1", "--pace-most", "1"}, s.Flags...), nil
 }
 
 // How the load is made.

@@ -212,7 +212,7 @@ func TestBenchTurns(t *testing.T) {
 	cmd := TurnsCmd{Events: 3, Half: "score", Takes: 100 * ms, Scores: filepath.Join(t.TempDir(), "scores"), JSON: true}
 	var out bytes.Buffer
 	all := events(hummed, 3, 0)
-	if err := cmd.bench(t.Context(), &out, n, all, []setting{{name: "quick", c: turn.Config{End: turn.End{Short: 400 * ms}}}}); err != nil {
+	if err := cmd.bench(t.Context(), &out, n, all, []setting{{name: "quick", c: turn.Config{End: turn.End{Short: 400 * ms, Long: 1500 * ms, Dangling: 1500 * ms, Spelled: 1500 * ms}}}}); err != nil {
 		t.Fatal(err)
 	}
 	var r turnsReport
