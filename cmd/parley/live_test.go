@@ -22,7 +22,8 @@ import (
 func TestReplayLive(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, "--stt", "script:lines=What time is it?|No\\, stop that.|Thank you and good luck.", "--llm", "echo", "--tts", "tone", "--vad", "energy",
-		"--greeting", "Hello there.", "--record", dir)
+		"--greeting", "Hello there.", "--record", dir,
+		"--short", "850ms", "--middle", "950ms", "--long", "1.15s", "--dangling", "1.35s", "--pace-least", "1", "--pace-most", "1")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	if err := caller.Run(ctx, s.url, caller.Options{}, talk); err != nil {

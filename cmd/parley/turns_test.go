@@ -81,13 +81,13 @@ func TestTurnsOfACall(t *testing.T) {
 		e := p.Turn.End
 		used[e.Short] = true
 		switch own := e.Short == 600*time.Millisecond; { // 300 ms, twice
-		case own && (e.Ahead != 60*time.Millisecond || e.Middle != 2090*time.Millisecond || p.Turn.Interrupt.Words != 2):
+		case own && (e.Ahead != 60*time.Millisecond || e.Middle != 1870*time.Millisecond || p.Turn.Interrupt.Words != 2):
 			t.Errorf("%+v", p.Turn)
-		case !own && (e.Ahead != 100*time.Millisecond || e.Middle != 1045*time.Millisecond || p.Turn.Interrupt.Words != 1):
+		case !own && (e.Ahead != 100*time.Millisecond || e.Middle != 935*time.Millisecond || p.Turn.Interrupt.Words != 1):
 			t.Errorf("%+v", p.Turn)
 		}
 	}
-	if !used[600*time.Millisecond] || !used[935*time.Millisecond] {
+	if !used[600*time.Millisecond] || !used[374*time.Millisecond] {
 		t.Errorf("silences that end a turn: %v", used)
 	}
 }
