@@ -12,7 +12,9 @@
 // pauses within a frame, and what was heard decides. Words interrupt; a backchannel ("mm-hm"), a cough or
 // noise lets it go on from where it was. While the caller has the floor, a short silence flushes the
 // recognizer and the answer is thought ahead; it is committed once the silence has lasted as long as the
-// words and their sound ask for: short when the turn sounds finished, long when it does not. If the
+// words and their sound ask for. What the words say (package ending), the mark behind them and what the end-of-turn
+// model hears are weighed as one probability that the turn is finished: from Done on the wait is Short, under Open it
+// is Long, between them Middle. All waits adapt to the caller ([Pace]). If the
 // caller goes on before that, the answer is discarded and leaves no trace; a cough changes nothing. Letters and
 // figures that are dictated are waited for longer. A voice of which no words come is excused for, once.
 //

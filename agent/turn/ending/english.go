@@ -11,7 +11,7 @@ give gave take took make made come came look find found call called put let try 
 var common = set(`the be to of and a in that have i it for not on with he as you do at this but his by from they we say her she or an will my one all would
 there their what so up out if about who get which go me when make can like time no just him know take people into year your good some could them see other than
 then now look only come its over think also back after use two how our work first well way even new want because any these give day most us is are was were has had
-did does been am i'm it's that's don't i'll i'd i've you're can't let's please yes yeah okay thank thanks hello hi hey need help call number name tell where why much many more
+did does been am i'm it's that's what's who's where's there's how's don't i'll i'd i've you're can't let's please yes yeah okay thank thanks hello hi hey need help call number name tell where why much many more
 very really too here right am may should been being today tomorrow next last long off down again still something anything nothing someone everything press enter`)
 
 func set(s string) map[string]bool {
