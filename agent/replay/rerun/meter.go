@@ -65,10 +65,14 @@ func (m *meter) watch(ctx context.Context, engine string) func() {
 		close(told)
 	})
 	return func() {
-		if stop() {
+		switch {
+		case !stop():
+			<-told
+		case ctx.Err() == nil:
 			return // it ended by itself
+		default: // it ended before the end of ctx was told here
+			at = m.now()
 		}
-		<-told
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.found.Cancels = append(m.found.Cancels, Cancel{Engine: engine, At: at, Took: m.now() - at})
