@@ -20,9 +20,13 @@ func wish(turns, patience string) wishes {
 	return wishes{Turn: json.RawMessage(turns), Patience: json.RawMessage(patience)}
 }
 
+// slow are waits that a server may have been given.
+var slow = turn.End{Ahead: 90 * time.Millisecond, Short: 850 * time.Millisecond, Middle: 950 * time.Millisecond, Long: 1150 * time.Millisecond,
+	Dangling: 1350 * time.Millisecond, Spelled: 1800 * time.Millisecond, Done: 0.9, Open: 0.3}
+
 // What a caller wishes takes the place of the server's own, and the rest stays.
 func TestWishes(t *testing.T) {
-	own := turn.Config{End: turn.End{Ahead: 90 * time.Millisecond}}
+	own := turn.Config{End: slow}
 	for _, c := range []struct {
 		turns, patience string
 		change          func(c *turn.Config)
@@ -59,7 +63,7 @@ func TestWishes(t *testing.T) {
 
 // What cannot be is refused with a sentence that names the field and what is allowed.
 func TestBadWishes(t *testing.T) {
-	var s Server
+	s := Server{Turn: turn.Config{End: slow}}
 	for _, c := range []struct{ turns, patience, says string }{
 		{`[]`, ``, `{"end": {"short": "400ms"}}`},
 		{`"fast"`, ``, `{"end": {"short": "400ms"}}`},
@@ -77,7 +81,7 @@ func TestBadWishes(t *testing.T) {
 		{`{"end":{"short":"-1s"}}`, ``, `turn.end.short is`},
 		{`{"end":{"short":"10h"}}`, ``, `turn.end.short is`},
 		{`{"end":{"short":"99999999999h"}}`, ``, `turn.end.short is`},
-		{`{"end":{"short":"1s"}}`, ``, `ahead 100ms ≤ short 1s ≤ middle 950ms`},
+		{`{"end":{"short":"1s"}}`, ``, `ahead 90ms ≤ short 1s ≤ middle 950ms`},
 		{`{"silence":{"giveUp":"-1s"}}`, ``, `turn.silence.giveUp is a text with a duration from 1s to 5m0s`},
 		{`{"voice":{"start":0}}`, ``, `turn.voice.start is a probability`},
 		{`{"voice":{"start":1}}`, ``, `turn.voice.start is a probability`},
@@ -181,7 +185,7 @@ func TestEveryThresholdIsASetting(t *testing.T) {
 // A session has what its caller wished, by each way in, and tells it.
 func TestTurnOfASession(t *testing.T) {
 	h := open(t, 0)
-	h.Turn = turn.Config{End: turn.End{Ahead: 80 * time.Millisecond}}
+	h.Turn = turn.Config{End: slow}
 	converse := h.Converse
 	begun := make(chan turn.Config, 8)
 	h.Converse = func(ctx context.Context, s *Session) error {
@@ -215,7 +219,7 @@ func TestTurnOfASession(t *testing.T) {
 				t.Fatalf("%s: %s", res.Status, answer)
 			}
 			is := <-begun
-			if is.End.Ahead != 80*time.Millisecond || is.End.Short != c.short || is.End.Keys != c.keys {
+			if is.End.Ahead != slow.Ahead || is.End.Short != c.short || is.End.Keys != c.keys {
 				t.Errorf("%+v", is.End)
 			}
 			at := res.Header.Get("Location")
@@ -235,7 +239,7 @@ func TestTurnOfASession(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &told); err != nil {
 				t.Fatal(err)
 			}
-			if e := told.Turn.End; e.Ahead != "80ms" || e.Short != c.short.String() || e.Keys != c.keys.String() {
+			if e := told.Turn.End; e.Ahead != slow.Ahead.String() || e.Short != c.short.String() || e.Keys != c.keys.String() {
 				t.Errorf("%s", body)
 			}
 		})
