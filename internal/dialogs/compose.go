@@ -10,6 +10,7 @@ import (
 
 	"parley/agent"
 	"parley/agent/replay/rerun"
+	"parley/agent/turn"
 	"parley/internal/corpus"
 	"parley/media"
 	"parley/stt"
@@ -44,6 +45,7 @@ func compose(p play, voices map[string]corpus.Utterance) (Dialog, error) {
 	c.Name, c.About, c.Under = p.name, p.about, p.under
 	c.Profile = agent.Profile{CheckIn: "Are you still there?", Goodbye: "Goodbye!"}
 	c.Profile.Turn.Silence.CheckIn = p.checkIn
+	c.Profile.Turn.End, c.Profile.Turn.Pace = placedBy, turn.Pace{Least: 1, Most: 1}
 	for _, l := range p.lines {
 		if err := c.line(l); err != nil {
 			return c.Dialog, fmt.Errorf("line %d: %w", l.at, err)
@@ -256,3 +258,7 @@ func evenly(text string, start, end time.Duration) []stt.Word {
 	}
 	return words
 }
+
+// placedBy are the waits that the agent's lines are placed by.
+var placedBy = turn.End{Short: 850 * time.Millisecond, Middle: 950 * time.Millisecond, Long: 1150 * time.Millisecond, Dangling: 1350 * time.Millisecond,
+	Spelled: 1800 * time.Millisecond, Done: 0.6, Open: 0.1}
