@@ -13,10 +13,14 @@ import (
 // halts are words that count by themselves behind an echo, where another would be taken for one that was not understood.
 var halts = map[string]bool{"stop": true, "wait": true, "no": true, "enough": true, "quiet": true, "pause": true, "hello": true, "what": true, "sorry": true}
 
+// replies are words that a caller may say in the same moment as the agent that offers them.
+var replies = map[string]bool{"yes": true, "yeah": true, "yep": true, "ok": true, "okay": true, "right": true, "sure": true, "please": true}
+
 const (
 	aloudMost  = 64                     // words that are remembered
 	aloudLead  = 500 * time.Millisecond // what is sent that soon counts as sent: where its words are is an estimate
 	aloudBack  = 2 * time.Second        // a word sent so long before may still sound: the way there and back, a hold between, an estimate that is off
+	aloudNear  = 300 * time.Millisecond // before its echo, if the caller was heard, too: a word or two are the agent's only if they sounded just then
 	aloudLong  = 8 * time.Second        // many words may be repeated for so long
 	aloudHeard = 128                    // words of a result that are looked at
 )
@@ -71,8 +75,14 @@ func (c *core) sift(in *turn.Input, e *Echo) *Echo {
 	all := wordsOf(in.Text)
 	heard := all[:min(len(all), aloudHeard)]
 	n, of := repeats(heard, c.aloud.since(min(c.now-aloudLong, in.Start-aloudBack)))
-	if n == 0 && !e.Beside {
-		n, of = repeatsShort(heard, c.aloud.since(in.Start-aloudBack))
+	if n == 0 {
+		from := in.Start - aloudBack
+		if e.Beside {
+			from = in.Start - aloudNear
+		}
+		if n, of = repeatsShort(heard, c.aloud.since(from)); e.Beside && slices.ContainsFunc(heard, func(w spoken) bool { return halts[w.plain] || replies[w.plain] }) {
+			n = 0
+		}
 	}
 	if n == 0 {
 		return &found

@@ -33,6 +33,7 @@ type answer struct {
 	shown       string        // heard text that was last told
 	aloud       int           // words of it that were sent aloud
 	ahead       time.Duration // when it was interrupted: sent, but not played
+	bill        Bill
 
 	made
 }
@@ -181,8 +182,8 @@ func (c *core) began(n int) {
 		}
 		return t - r.since.voice
 	}
-	c.emit(Event{Kind: Timing, Turn: n, Latency: &Latency{Commit: since(r.since.commit), Text: since(r.since.text),
-		Token: since(r.times.token), Phrase: since(r.times.phrase), Audio: since(r.times.audio), Sent: since(c.now)}})
+	c.emit(Event{Kind: Timing, Turn: n, Measured: Measured{Latency: &Latency{Commit: since(r.since.commit), Text: since(r.since.text),
+		Token: since(r.times.token), Phrase: since(r.times.phrase), Audio: since(r.times.audio), Sent: since(c.now)}}})
 }
 
 // made takes more of an answer.

@@ -24,6 +24,7 @@ type core struct {
 	player  player
 	aloud   aloud
 	view    view
+	bill    Bill
 	leave   error // the conversation is over: why
 }
 
@@ -36,6 +37,7 @@ type view struct {
 	leaving   int  // the turn after whose answer the conversation ends
 	finishing bool // the end-of-turn model has been asked
 	sorry     bool // no answer came: that is to be said
+	broke     bool // the budget is used up: what is said next is the last
 }
 
 // act is one thing to be done. Which fields count depends on kind.
@@ -93,7 +95,11 @@ func (c *core) take(now time.Duration, a arrival) {
 		c.input(*t.Input)
 	case Ended:
 		c.ended(t, a.err)
-	case Noticed:
+		c.afford()
+	case Spent:
+		c.spent(t)
+		c.afford()
+	case Noticed, Moved:
 		c.trouble(t, a.err)
 	case Failed, Over:
 		c.leave = a.err
@@ -101,7 +107,7 @@ func (c *core) take(now time.Duration, a arrival) {
 		c.made(t)
 	}
 	if c.leave != nil {
-		c.emit(Event{Kind: End, Text: c.leave.Error(), Err: c.leave})
+		c.end()
 	}
 }
 
@@ -210,6 +216,9 @@ func (c *core) own(d turn.Decision) {
 		if d.Reason == turn.Unheard {
 			d.Text = c.profile.Pardon
 		}
+		if c.view.broke {
+			c.view.leaving = d.Turn
+		}
 		c.say(d.Turn, d.Text)
 	case turn.CheckIn:
 		c.say(d.Turn, c.profile.CheckIn)
@@ -239,8 +248,12 @@ func (c *core) finish(next int) {
 // ended takes what became of an answer.
 func (c *core) ended(t *Taken, err error) {
 	r := c.answers.end(t.Reply)
-	if r == nil || r.discarded {
-		return // a prepared answer that was thrown away leaves no trace
+	if r == nil {
+		return
+	}
+	c.billed(r)
+	if r.discarded {
+		return // a prepared answer that was thrown away leaves no trace but its cost
 	}
 	said := r.said(t.Long, true)
 	if r.began && !r.interrupted {
@@ -251,6 +264,9 @@ func (c *core) ended(t *Taken, err error) {
 	c.step(turn.Input{Kind: turn.Ended, Turn: r.turn})
 	if r.turn == c.view.leaving {
 		c.leave = ErrGoodbye
+		if c.view.broke {
+			c.leave = ErrBudget
+		}
 	}
 	if t.Text == "" && !r.interrupted {
 		c.answers.letter = cmp.Or(r.perLetter(), c.answers.letter)
@@ -266,7 +282,20 @@ func (c *core) ended(t *Taken, err error) {
 
 // trouble tells that an engine failed.
 func (c *core) trouble(t *Taken, err error) {
-	c.emit(Event{Kind: Trouble, Code: t.Code, Text: plainly(t.Code, t.Class), Err: err})
+	text := plainly(t.Code, t.Class)
+	if t.Kind == Moved {
+		text = engineName(t.Code) + " failed. Another one goes on in its place."
+	}
+	c.emit(Event{Kind: Trouble, Code: t.Code, Text: text, Err: err})
+}
+
+// end tells that the conversation is over.
+func (c *core) end() {
+	e := Event{Kind: End, Text: c.leave.Error(), Err: c.leave}
+	if c.bill.Requests > 0 {
+		e.Bill = &c.bill
+	}
+	c.emit(e)
 }
 
 func (c *core) show(state string) {

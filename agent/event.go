@@ -12,21 +12,27 @@ import (
 // Event is something that happened in a conversation. Which fields count depends on Kind. As JSON, which leaves out Seq
 // and At, it is a line of a record's ordered log.
 type Event struct {
-	Seq     uint64        `json:"-"`
-	At      time.Duration `json:"-"`               // on the session clock
-	Cause   uint64        `json:"cause,omitempty"` // Seq of the input that led to it; 0: it is an input itself
-	Kind    EventKind     `json:"kind"`
-	Turn    int           `json:"turn,omitempty"`
-	Text    string        `json:"text,omitempty"`    // User: what was heard; State: its name; Trouble, End: a sentence for people
-	Final   bool          `json:"final,omitempty"`   // User: the text stands
-	Step    *turn.Entry   `json:"step,omitempty"`    // Step
-	Echo    *Echo         `json:"echo,omitempty"`    // Step: of a recognizer's result that may be the agent's own sound
-	Took    *Taken        `json:"took,omitempty"`    // Took
-	Asked   *Asked        `json:"asked,omitempty"`   // Ask
-	Said    *Said         `json:"said,omitempty"`    // Answer
-	Latency *Latency      `json:"latency,omitempty"` // Timing
-	Code    string        `json:"code,omitempty"`    // Trouble: "stt", "llm", "tts", "input"
-	Err     error         `json:"-"`                 // Trouble, End: the cause, for logs
+	Seq   uint64        `json:"-"`
+	At    time.Duration `json:"-"`               // on the session clock
+	Cause uint64        `json:"cause,omitempty"` // Seq of the input that led to it; 0: it is an input itself
+	Kind  EventKind     `json:"kind"`
+	Turn  int           `json:"turn,omitempty"`
+	Text  string        `json:"text,omitempty"`  // User: what was heard; State: its name; Trouble, End: a sentence for people
+	Final bool          `json:"final,omitempty"` // User: the text stands
+	Step  *turn.Entry   `json:"step,omitempty"`  // Step
+	Echo  *Echo         `json:"echo,omitempty"`  // Step: of a recognizer's result that may be the agent's own sound
+	Took  *Taken        `json:"took,omitempty"`  // Took
+	Asked *Asked        `json:"asked,omitempty"` // Ask
+	Said  *Said         `json:"said,omitempty"`  // Answer
+	Measured
+	Code string `json:"code,omitempty"` // Trouble: "stt", "llm", "tts", "input"
+	Err  error  `json:"-"`              // Trouble, End: the cause, for logs
+}
+
+// Measured is what an event tells in figures.
+type Measured struct {
+	Latency *Latency `json:"latency,omitempty"` // Timing
+	Bill    *Bill    `json:"bill,omitempty"`    // Billed, End
 }
 
 // EventKind says what happened.
@@ -41,6 +47,7 @@ const (
 	User    EventKind = "user"    // the caller's words
 	Answer  EventKind = "agent"   // the agent's words, each time that more were heard, and at the end
 	Timing  EventKind = "timing"  // an answer began to sound
+	Billed  EventKind = "bill"    // what an answer used, also one that was discarded
 	Trouble EventKind = "trouble" // something failed, the conversation goes on
 	End     EventKind = "end"     // the conversation is over
 )
@@ -57,13 +64,14 @@ type Echo struct {
 // on Kind.
 type Taken struct {
 	Kind  TakenKind     `json:"kind"`
-	Reply int           `json:"reply,omitempty"` // Wrote to Ended: which answer, as its Asked numbers it
+	Reply int           `json:"reply,omitempty"` // Wrote to Ended, Spent: which answer, as its Asked numbers it; 0: none
 	Text  string        `json:"text,omitempty"`  // Wrote, Phrased: the text; Failed, Noticed, Over, Ended: the error's
 	Long  time.Duration `json:"long,omitempty"`  // Sounded: how much sound that is; Heard, Cut, Ended: how much was sent so far
 	Words []tts.Word    `json:"words,omitempty"` // Sounded
-	Code  string        `json:"code,omitempty"`  // Failed, Noticed, Ended: whose error it is
+	Code  string        `json:"code,omitempty"`  // Failed, Noticed, Moved, Ended: whose error it is
 	Class string        `json:"class,omitempty"` // and of which class: "auth", "quota", "bad request", "unavailable", "truncated", or empty
 	Input *Input        `json:"input,omitempty"` // Came
+	Used  *Used         `json:"used,omitempty"`  // Spent
 }
 
 // TakenKind says what was taken.
@@ -80,6 +88,8 @@ const (
 	Cut     TakenKind = "cut"     // it was interrupted there; told while the input that did it is dealt with, so it has a Cause
 	Ended   TakenKind = "ended"   // nothing more will come of it
 	Noticed TakenKind = "noticed" // an engine failed, the conversation goes on
+	Moved   TakenKind = "moved"   // an engine failed, and another one took over
+	Spent   TakenKind = "spent"   // a request to an engine is over: what it used
 	Failed  TakenKind = "failed"  // one failed for good: the conversation ends
 	Over    TakenKind = "over"    // the call ends
 )
@@ -140,5 +150,6 @@ var (
 	ErrDiscarded = errors.New("the caller went on")
 	ErrHungUp    = errors.New("the caller hung up")
 	ErrGoodbye   = errors.New("goodbye was said")
+	ErrBudget    = errors.New("the conversation has used up what it may cost")
 	ErrAudioEnd  = errors.New("the caller's audio ended")
 )

@@ -146,9 +146,14 @@ func failure(kind TakenKind, code string, err error) arrival {
 	return arrival{took: &Taken{Kind: kind, Code: code, Text: err.Error(), Class: provider.ClassName(err)}, err: err}
 }
 
+// engineName is what a person calls an engine.
+func engineName(code string) string {
+	return map[string]string{"stt": "The speech recognizer", "llm": "The language model", "tts": "The voice", "vad": "The voice detector"}[code]
+}
+
 // plainly says an engine's failure to the person in the call.
 func plainly(code, class string) string {
-	what := map[string]string{"stt": "The speech recognizer", "llm": "The language model", "tts": "The voice", "vad": "The voice detector"}[code]
+	what := engineName(code)
 	switch class {
 	case "auth":
 		return what + " does not accept our credentials."

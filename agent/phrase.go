@@ -201,3 +201,13 @@ func abbreviation(s string) bool {
 func speakable(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) >= 0
 }
+
+// Phrases are those in which a text of the agent's own, as its greeting, is given to the voice.
+func Phrases(text string) []string {
+	var c cutter
+	all := c.add(text)
+	if p := c.rest(); p != "" {
+		all = append(all, p)
+	}
+	return all
+}

@@ -33,7 +33,7 @@ func (l *loop) begin(call context.Context, a act) {
 	l.replies[r.n] = r
 	req := llm.Request{System: l.profile.Prompt, Messages: a.asked.Messages, MaxTokens: l.profile.MaxTokens}
 	var ctx context.Context
-	ctx, r.cancel = context.WithCancelCause(call)
+	ctx, r.cancel = context.WithCancelCause(l.noting(call, call, r.n))
 	l.wg.Go(func() {
 		sent, code, err := l.speak(ctx, r, req)
 		r.cancel(nil)

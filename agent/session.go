@@ -30,6 +30,7 @@ type Session struct {
 	Input media.Source[Input]       // nil: none
 
 	Profile Profile
+	Price   func(Used) float64   // US dollars; nil: nothing has a price
 	Trace   func(Event)          // called in order from the loop; must not block. nil: nobody listens
 	Heard   func([]vad.Score)    // gets every score at its own hop, within the uplink; must neither block nor keep the slice. nil: nobody
 	Now     func() time.Duration // the session clock; nil: time since Run
@@ -38,13 +39,14 @@ type Session struct {
 
 // Profile is who the agent is. The zero value of a field means its default.
 type Profile struct {
-	Prompt    string // the model's instructions
-	Greeting  string // said first; "-" for none
-	CheckIn   string // said when nobody speaks
-	Goodbye   string // said at the end
-	Sorry     string // said when an engine fails
-	Pardon    string // said when no words could be made of what the caller said
-	MaxTokens int    // of one answer (160)
+	Prompt    string  // the model's instructions
+	Greeting  string  // said first; "-" for none
+	CheckIn   string  // said when nobody speaks
+	Goodbye   string  // said at the end
+	Sorry     string  // said when an engine fails
+	Pardon    string  // said when no words could be made of what the caller said
+	MaxTokens int     // of one answer (160)
+	Budget    float64 // US dollars, by Session.Price: when they are used up the agent says goodbye after its answer; 0: none
 	Turn      turn.Config
 }
 
@@ -216,7 +218,7 @@ func (l *loop) recognize(ctx context.Context) {
 	for fails := 0; ctx.Err() == nil; fails++ {
 		began := time.Now()
 		var failed error
-		for r, err := range l.Recognizer.Recognize(ctx, l.feed.source) {
+		for r, err := range l.Recognizer.Recognize(l.noting(ctx, ctx, 0), l.feed.source) {
 			if err != nil {
 				failed = err
 				break

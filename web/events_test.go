@@ -20,7 +20,7 @@ func TestMessage(t *testing.T) {
 		{agent.Event{Kind: agent.User, Turn: 2, Text: "hi", Final: true, At: time.Second}, `{"type":"user","turn":2,"text":"hi","final":true,"atMs":1000}`},
 		{agent.Event{Kind: agent.Answer, Turn: 2, At: 2500 * time.Millisecond, Said: &agent.Said{Generated: "a b c", Sent: "a b", Heard: "a", Done: true, Interrupted: true}},
 			`{"type":"agent","turn":2,"heard":"a","sent":"a b","generated":"a b c","done":true,"interrupted":true,"atMs":2500}`},
-		{agent.Event{Kind: agent.Timing, Turn: 2, Latency: &agent.Latency{Commit: time.Second, Sent: 1020500 * time.Microsecond}},
+		{agent.Event{Kind: agent.Timing, Turn: 2, Measured: agent.Measured{Latency: &agent.Latency{Commit: time.Second, Sent: 1020500 * time.Microsecond}}},
 			`{"type":"latency","turn":2,"totalMs":1020.5,"endpointMs":1000,"textMs":0,"tokenMs":0,"phraseMs":0,"audioMs":0}`},
 		{agent.Event{Kind: agent.Trouble, Code: "llm", Text: "It failed."}, `{"type":"error","code":"llm","text":"It failed.","fatal":false}`},
 		{agent.Event{Kind: agent.End, Err: agent.ErrGoodbye}, `{"type":"ended","reason":"The agent said goodbye."}`},

@@ -111,7 +111,11 @@ func (s *Server) converse(ctx context.Context, e *session) {
 	log.Info("session begins")
 	err := s.Converse(ctx, e.Session)
 	e.Call.Close()
-	log.Info("session ends", slog.Duration("after", e.Call.Now()), slog.String("reason", reason(err)), slog.Any("media", e.counters()))
+	closing := []any{slog.Duration("after", e.Call.Now()), slog.String("reason", reason(err)), slog.Any("media", e.counters())}
+	if e.Used != nil {
+		closing = append(closing, slog.Any("used", e.Used))
+	}
+	log.Info("session ends", closing...)
 }
 
 func reason(err error) string {

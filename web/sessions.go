@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -18,7 +19,8 @@ import (
 type Session struct {
 	ID       string
 	Call     *rtc.Call
-	Turn     turn.Config // how turns are taken in it, whole: the server's, with what its caller wished
+	Turn     turn.Config    // how turns are taken in it, whole: the server's, with what its caller wished
+	Used     slog.LogValuer // what its engines used, for the log's closing line; Converse may set it. nil: that is not told
 	report   atomic.Pointer[func() Counters]
 	recorder atomic.Pointer[Recorder]
 }

@@ -64,7 +64,7 @@ func TestTold(t *testing.T) {
 		return agent.Event{At: at, Kind: agent.Answer, Turn: turn, Said: &agent.Said{Heard: heard, Done: done, Interrupted: cut}}
 	}
 	timing := func(at time.Duration, turn int) agent.Event {
-		return agent.Event{At: at, Kind: agent.Timing, Turn: turn, Latency: &agent.Latency{Sent: s}}
+		return agent.Event{At: at, Kind: agent.Timing, Turn: turn, Measured: agent.Measured{Latency: &agent.Latency{Sent: s}}}
 	}
 	voice := []Span{{2 * s, 3 * s}, {3200 * time.Millisecond, 3400 * time.Millisecond}, {6 * s, 7 * s}, {12 * s, 13 * s}}
 	for _, c := range []struct {

@@ -271,6 +271,29 @@ func (r *answers) call(ctx context.Context, c *caller.Caller, q *queue) error {
 		i, ok := q.take()
 		return step{said: r.speech[max(i, 0)*7%len(r.speech)]}, ok
 	})
+	for i := range all {
+		if !all[i].clean() {
+			continue
+		}
+		all[i].Response -= fading(c.Sent(all[i].when.Last), all[i].when.Last)
+	}
 	r.calls.add(c.Session(), all)
 	return err
 }
+
+// faintest is the level above which a packet of a recording belongs to its speech, in dBFS: words fade out below what a listener
+// takes for sound, and after the last of them the recordings are empty.
+const faintest = -55.0
+
+// fading is how long after its last audible packet the speech's last packet was sent.
+func fading(sent []caller.Packet, last time.Duration) (d time.Duration) {
+	for _, p := range sent {
+		if p.At > last+fadingMost || p.Level <= faintest {
+			break
+		}
+		d = max(0, p.At-last)
+	}
+	return d
+}
+
+const fadingMost = 100 * time.Millisecond

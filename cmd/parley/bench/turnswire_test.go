@@ -216,6 +216,25 @@ func TestOverheadIsLessTheWait(t *testing.T) {
 	}
 }
 
+func TestFading(t *testing.T) {
+	sent := func(levels ...float64) (all []caller.Packet) {
+		for i, l := range levels {
+			all = append(all, caller.Packet{At: time.Second + time.Duration(i)*20*ms, Level: l})
+		}
+		return all
+	}
+	for _, c := range []struct {
+		sent []caller.Packet
+		want time.Duration
+	}{
+		{sent(-40, -120, -50), 0}, {sent(-40, -47, -54, -56), 40 * ms}, {sent(-40, -50, -50, -50, -50, -50, -50, -50), 100 * ms}, {nil, 0},
+	} {
+		if got := fading(c.sent, time.Second); got != c.want {
+			t.Errorf("%v: %v, want %v", c.sent, got, c.want)
+		}
+	}
+}
+
 func TestRemembered(t *testing.T) {
 	message := func(kind string, v any) caller.Message {
 		raw, err := json.Marshal(v)

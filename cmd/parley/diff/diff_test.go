@@ -53,7 +53,7 @@ func kept(t *testing.T, dir, id string, end string, turns ...exchange) string {
 		log(now, agent.Event{Kind: agent.Step, Step: &turn.Entry{In: turn.Input{Kind: turn.Typed, Text: x.user},
 			Out: []turn.Decision{{Kind: turn.Commit, Turn: n, Text: x.user, Reason: turn.Written}}}})
 		log(now+x.after, agent.Event{Kind: agent.Step, Step: &turn.Entry{In: turn.Input{Kind: turn.Began, Turn: n}}})
-		log(now+x.after, agent.Event{Kind: agent.Timing, Turn: n, Latency: &agent.Latency{Token: x.after / 2, Phrase: x.after / 2, Audio: x.after, Sent: x.after}})
+		log(now+x.after, agent.Event{Kind: agent.Timing, Turn: n, Measured: agent.Measured{Latency: &agent.Latency{Token: x.after / 2, Phrase: x.after / 2, Audio: x.after, Sent: x.after}}})
 		log(now+x.after+time.Second, agent.Event{Kind: agent.Answer, Turn: n, Said: &agent.Said{Generated: x.answer, Sent: x.answer, Heard: x.answer, Done: true}})
 		log(now+x.after+time.Second, agent.Event{Kind: agent.Step, Step: &turn.Entry{In: turn.Input{Kind: turn.Ended, Turn: n}}})
 	}

@@ -215,7 +215,7 @@ func event(m caller.Message) (e agent.Event, ok bool) {
 		ok = json.Unmarshal(m.Raw, &v) == nil
 		l := agent.Latency{Commit: millis(v.EndpointMS), Text: millis(v.TextMS), Token: millis(v.TokenMS),
 			Phrase: millis(v.PhraseMS), Audio: millis(v.AudioMS), Sent: millis(v.TotalMS)}
-		e = agent.Event{Kind: agent.Timing, Turn: v.Turn, Latency: &l}
+		e = agent.Event{Kind: agent.Timing, Turn: v.Turn, Measured: agent.Measured{Latency: &l}}
 	case "error":
 		var v web.Trouble
 		ok = json.Unmarshal(m.Raw, &v) == nil

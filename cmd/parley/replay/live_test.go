@@ -233,7 +233,7 @@ func TestEventsOfMessages(t *testing.T) {
 		{Kind: agent.State, Text: "thinking"},
 		{Kind: agent.User, Turn: 3, Text: "Hello.", Final: true},
 		{Kind: agent.Answer, Turn: 3, Said: &agent.Said{Generated: "Hi there.", Heard: "Hi", Done: true, Interrupted: true}},
-		{Kind: agent.Timing, Turn: 3, Latency: &agent.Latency{Commit: milli, Text: 2 * milli, Token: 3 * milli, Phrase: 4 * milli, Audio: 5 * milli, Sent: 6 * milli}},
+		{Kind: agent.Timing, Turn: 3, Measured: agent.Measured{Latency: &agent.Latency{Commit: milli, Text: 2 * milli, Token: 3 * milli, Phrase: 4 * milli, Audio: 5 * milli, Sent: 6 * milli}}},
 		{Kind: agent.Trouble, Code: "llm", Text: "The language model failed."},
 		{Kind: agent.End, Err: agent.ErrGoodbye, Text: agent.ErrGoodbye.Error()},
 	} {
