@@ -40,9 +40,9 @@ func (m *Machine) weigh(words string) {
 	}
 	late := m.pause.open
 	m.pause.open = false
-	if m.ear.voice && !late { // no words yet: ask once more, then take it for noise
+	if m.ear.voice && !late { // no words yet: ask once more, then take it for noise; of a backchannel no more need be heard
 		m.pause.asked = false
-		if m.pause.empty++; m.pause.empty < 2 {
+		if m.pause.empty++; m.pause.empty < 2 && !backchannels[plain(words)] {
 			return
 		}
 	}
