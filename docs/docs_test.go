@@ -21,9 +21,11 @@ import (
 	"parley/cmd/parley/doctor"
 	fetch "parley/cmd/parley/models"
 	netverb "parley/cmd/parley/net"
+	"parley/cmd/parley/providers"
 	"parley/cmd/parley/rec"
 	"parley/cmd/parley/replay"
 	"parley/cmd/parley/serve"
+	"parley/cmd/parley/try"
 	"parley/internal/models"
 )
 
@@ -96,6 +98,8 @@ type cli struct {
 	Replay    replay.Cmd    `cmd:""`
 	Diff      diff.Cmd      `cmd:""`
 	Calibrate calibrate.Cmd `cmd:""`
+	Providers providers.Cmd `cmd:""`
+	Try       try.Cmd       `cmd:""`
 }
 
 func grammar(t *testing.T, c *cli) *kong.Kong {

@@ -13,7 +13,8 @@ import (
 // Voice speaks text. Safe for concurrent use.
 type Voice interface {
 	// Speak speaks every string of text as a phrase: its audio comes without waiting for the next
-	// string. Frames may be of any length and of one rate a call.
+	// string. Frames may be of any length; each carries its rate, which changes only where another voice
+	// takes over.
 	Speak(ctx context.Context, text media.Source[string]) iter.Seq2[Audio, error]
 }
 

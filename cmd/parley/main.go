@@ -21,9 +21,11 @@ import (
 	"parley/cmd/parley/doctor"
 	"parley/cmd/parley/models"
 	netverb "parley/cmd/parley/net"
+	"parley/cmd/parley/providers"
 	"parley/cmd/parley/rec"
 	"parley/cmd/parley/replay"
 	"parley/cmd/parley/serve"
+	"parley/cmd/parley/try"
 )
 
 type cli struct {
@@ -39,6 +41,8 @@ type cli struct {
 	Calibrate calibrate.Cmd `cmd:"" help:"Prove the ruler: calls with known edges through the real stack, and how far what is measured is off."`
 	Models    models.Cmd    `cmd:"" help:"Fetch, list and check the models of the engines that run on this computer."`
 	Doctor    doctor.Cmd    `cmd:"" help:"Say what is missing for a conversation on this computer, and how to mend it."`
+	Providers providers.Cmd `cmd:"" help:"List the engines that are compiled in, and where credentials, models and programs for them were found."`
+	Try       try.Cmd       `cmd:"" help:"Run one engine by itself: hear a WAV file, ask something, say something."`
 }
 
 func main() {

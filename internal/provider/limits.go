@@ -46,10 +46,11 @@ func (t *Timeout) Unwrap() error { return ErrUnavailable }
 type Watch struct {
 	cancel context.CancelCauseFunc
 	total  time.Duration
-	timer  *time.Timer
 
 	mu    sync.Mutex
-	round int // how often Await or Rest was called: a timer of an earlier round does nothing
+	timer *time.Timer // one for all waits; nil before the first that has a limit
+	late  Timeout     // of this wait
+	due   time.Time   // when it comes to it; zero: never
 	spent time.Duration
 	since time.Time // the beginning of this wait; zero while resting
 }
@@ -63,25 +64,32 @@ func NewWatch(ctx context.Context, total time.Duration) (context.Context, *Watch
 
 // Await begins to wait for what, for at most d (zero is no limit). A wait that was begun before ends.
 func (w *Watch) Await(what string, d time.Duration) {
-	w.Rest()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.rest()
 	w.since = time.Now()
-	t := &Timeout{What: what, After: d}
+	w.late = Timeout{What: what, After: d}
 	if left := w.total - w.spent; w.total > 0 && (d == 0 || left < d) {
-		t, d = &Timeout{What: "end of the answer", After: w.total}, max(left, 1)
+		w.late, d = Timeout{What: "end of the answer", After: w.total}, max(left, 1)
 	}
-	if d > 0 {
-		round := w.round
-		w.timer = time.AfterFunc(d, func() { w.expire(round, t) })
+	if d <= 0 {
+		return
 	}
+	w.due = w.since.Add(d)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.expire)
+		return
+	}
+	w.timer.Reset(d)
 }
 
-func (w *Watch) expire(round int, t *Timeout) {
+// expire may come from a wait that is over: then this one is not due.
+func (w *Watch) expire() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.round == round {
-		w.cancel(t)
+	if !w.due.IsZero() && !time.Now().Before(w.due) {
+		late := w.late
+		w.cancel(&late)
 	}
 }
 
@@ -89,13 +97,16 @@ func (w *Watch) expire(round int, t *Timeout) {
 func (w *Watch) Rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.round++
+	w.rest()
+}
+
+func (w *Watch) rest() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
 	if !w.since.IsZero() {
 		w.spent += time.Since(w.since)
-		w.since = time.Time{}
+		w.since, w.due = time.Time{}, time.Time{}
 	}
 }
 

@@ -11,7 +11,7 @@ type Note struct {
 	Provider string // its name, as in the flag
 	Used     *Usage // what a request to it used; nil: none is told of
 	Failed   error  // why it was left for another; nil: it was not
-	Next     string // of Failed: the other; empty: there was none
+	Next     string // the other; empty: there was none. With Failed and Used nil: the preferred one, which is asked again
 }
 
 // Usage is what one request to a provider used. Which fields count depends on the stage.

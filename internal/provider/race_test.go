@@ -54,7 +54,7 @@ func (l leg) start(name string, c *runs) Start[string] {
 	}
 }
 
-func run(ctx context.Context, wait time.Duration, a, b leg) (got []string, err error, won int, lost []int, open int32) {
+func run(ctx context.Context, wait time.Duration, a, b leg) (got []string, won int, lost []int, open int32, err error) {
 	won = -1
 	var c runs
 	for v, e := range Race(ctx, wait, a.start("a", &c), b.start("b", &c), func(s string) bool { return s != "…" },
@@ -63,7 +63,7 @@ func run(ctx context.Context, wait time.Duration, a, b leg) (got []string, err e
 			got = append(got, v)
 		}
 	}
-	return got, err, won, lost, c.open.Load()
+	return got, won, lost, c.open.Load(), err
 }
 
 // Whoever wins gives all of its stream and nobody else anything; both have ended when the loop has.
@@ -81,7 +81,7 @@ func TestRace(t *testing.T) {
 		var bad string
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			got, err, won, lost, open := run(t.Context(), wait, a, b)
+			got, won, lost, open, err := run(t.Context(), wait, a, b)
 			took := time.Since(began)
 			want := func(l leg, name string) (all []string) {
 				all = slices.Repeat([]string{"…"}, l.quiet)
@@ -124,7 +124,7 @@ func TestRaceIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errGone)
 		defer cancel()
-		_, err, won, _, open := run(ctx, 100*time.Millisecond, leg{first: time.Hour}, leg{first: time.Hour})
+		_, won, _, open, err := run(ctx, 100*time.Millisecond, leg{first: time.Hour}, leg{first: time.Hour})
 		if !errors.Is(err, errGone) || won != -1 || open != 0 {
 			t.Errorf("%v, won %d, %d open", err, won, open)
 		}

@@ -47,6 +47,7 @@ import (
 
 	"parley/internal/provider"
 	"parley/llm"
+	"parley/llm/prompt"
 )
 
 const (
@@ -79,7 +80,7 @@ type Options struct {
 // Model is a completion endpoint. It keeps connections open between calls. Safe for concurrent use.
 type Model struct {
 	o     Options
-	names names
+	names prompt.Names
 	http  *http.Client
 }
 
@@ -87,18 +88,12 @@ type Model struct {
 // OpenAI, and provider.ErrBadRequest for options that do not fit.
 func New(o Options) (*Model, error) {
 	var err error
-	if o.BaseURL, o.Key, err = address(o.BaseURL, o.Key); err != nil {
+	if o.BaseURL, o.Key, err = provider.Address(o.BaseURL, o.Key); err != nil {
 		return nil, fmt.Errorf("open language model: %w", err)
 	}
-	n := names{user: "User", agent: "Assistant"}
-	if o.User != "" {
-		n.user = o.User
-	}
-	if o.Agent != "" {
-		n.agent = o.Agent
-	}
-	if n.user == n.agent || strings.ContainsAny(n.user+n.agent, ":\r\n") {
-		return nil, fmt.Errorf("open language model: %w: the speakers need two names, without a colon", provider.ErrBadRequest)
+	names, err := prompt.Names{User: o.User, Agent: o.Agent}.Or()
+	if err != nil {
+		return nil, fmt.Errorf("open language model: %w", err)
 	}
 	if o.Model == "" {
 		o.Model = defaultModel
@@ -111,7 +106,7 @@ func New(o Options) (*Model, error) {
 	}
 	o.Limits = o.Limits.Or(limits)
 	o.Extra = maps.Clone(o.Extra)
-	return &Model{o: o, names: n, http: client(o.Limits.Connect)}, nil
+	return &Model{o: o, names: names, http: provider.Client(o.Limits.Connect)}, nil
 }
 
 // Close closes the connections that are not in use. The Model can still be used.
@@ -140,22 +135,22 @@ func (m *Model) generate(ctx context.Context, req llm.Request, yield func(llm.De
 	}
 	most := max(m.o.Context-limit, m.o.Context/4) * tokenBytes
 	for try := 1; ; try++ {
-		prompt := m.names.prompt(req, most)
-		x := &exchange{http: m.http, amend: m.amend(limit), open: events}
+		text := m.names.Render(req, most)
+		x := &provider.Exchange{HTTP: m.http, Amend: m.amend(limit), Open: provider.OpenEvents}
 		watch.Await("first token", m.o.Limits.First)
-		stream, err := m.client(x).CreateCompletionStream(own, openai.CompletionRequest{Prompt: prompt, Stop: m.names.stops()})
+		stream, err := m.client(x).CreateCompletionStream(own, openai.CompletionRequest{Prompt: text, Stop: m.names.Stops()})
 		if err == nil {
-			r := reading{answer: m.names.answer(prompt), watch: watch, gap: m.o.Limits.Gap, yield: yield}
+			r := reading{Answer: m.names.Answer(text), watch: watch, gap: m.o.Limits.Gap, yield: yield}
 			err = r.all(ctx, stream)
 		}
 		switch {
 		case err == nil, err == errLeft:
 			return err
-		case try < mostTries && !x.answered && tooLong(err):
-			most = min(most, len(prompt)) / 2
+		case try < mostTries && !x.Answered() && tooLong(err):
+			most = min(most, len(text)) / 2
 			continue
 		}
-		return x.fail(ctx, own, "ask language model "+strconv.Quote(m.o.Model), m.o.Key, err)
+		return x.Fail(ctx, own, "ask language model "+strconv.Quote(m.o.Model), m.o.Key, err)
 	}
 }
 
@@ -174,7 +169,7 @@ func tooLong(err error) bool {
 }
 
 // client is the library's client for one exchange.
-func (m *Model) client(x *exchange) *openai.Client {
+func (m *Model) client(x *provider.Exchange) *openai.Client {
 	c := openai.DefaultConfig(m.o.Key)
 	c.BaseURL = m.o.BaseURL
 	c.HTTPClient = x

@@ -9,11 +9,12 @@ import (
 
 	"parley/internal/provider"
 	"parley/llm"
+	"parley/llm/prompt"
 )
 
 // reading is the state of one answer that is being read.
 type reading struct {
-	answer
+	prompt.Answer
 	watch  *provider.Watch
 	gap    time.Duration
 	yield  func(llm.Delta) bool
@@ -37,7 +38,7 @@ func (r *reading) all(ctx context.Context, stream *openai.CompletionStream) erro
 		if err := r.chunk(chunk); err != nil {
 			return err
 		}
-		if r.over && r.reason == "" { // the server does not stop: it is stopped
+		if r.Over() && r.reason == "" { // the server does not stop: it is stopped
 			r.yield(llm.Delta{End: llm.Stop})
 			return nil
 		}
@@ -49,7 +50,7 @@ func (r *reading) chunk(chunk openai.CompletionResponse) error {
 		r.usage = &llm.Usage{Prompt: u.PromptTokens, Completion: u.CompletionTokens}
 	}
 	for _, c := range chunk.Choices {
-		if c.Index != 0 || r.reason != "" || r.over {
+		if c.Index != 0 || r.reason != "" || r.Over() {
 			continue // one answer was asked for, and it is over
 		}
 		if err := r.take(c); err != nil {
@@ -61,12 +62,12 @@ func (r *reading) chunk(chunk openai.CompletionResponse) error {
 
 // take yields what a chunk adds to the answer.
 func (r *reading) take(c openai.CompletionChoice) (err error) {
-	text := r.add(c.Text)
+	text := r.Add(c.Text)
 	if r.reason, err = reason(c.FinishReason); err != nil {
 		return err
 	}
 	if r.reason != "" {
-		text += r.end()
+		text += r.End()
 	}
 	if c.Text != "" {
 		r.watch.Rest()
@@ -75,7 +76,7 @@ func (r *reading) take(c openai.CompletionChoice) (err error) {
 		return errLeft
 	}
 	switch {
-	case r.reason != "" && r.over:
+	case r.reason != "" && r.Over():
 		r.reason = llm.Stop // it was cut here, whatever the server says
 		fallthrough
 	case r.reason != "":

@@ -18,16 +18,15 @@ package failover
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
 
 	"parley/internal/provider"
+	"parley/internal/provider/chain"
 	"parley/llm"
 )
 
@@ -47,14 +46,12 @@ type Options struct {
 
 // Chain is a Model.
 type Chain struct {
-	o     Options
-	links []Link
+	o      Options
+	links  chain.Links
+	models []llm.Model
 }
 
 var defaults = provider.Limits{First: 5 * time.Second, Gap: 4 * time.Second}
-
-// probeLimit is how long a probe may last.
-const probeLimit = 10 * time.Second
 
 // New makes a chain of at least one link, the preferred first.
 func New(o Options, links ...Link) (*Chain, error) {
@@ -65,41 +62,26 @@ func New(o Options, links ...Link) (*Chain, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Chain{o: o, links: make([]Link, len(links))}
-	for i, l := range links {
-		if l.Breaker == nil {
-			l.Breaker = new(provider.Breaker)
-		}
-		c.links[i] = l
+	c := &Chain{o: o, links: chain.Links{Stage: "llm", Logger: o.Logger}}
+	for _, l := range links {
+		c.links.Add(l.Name, l.Breaker)
+		c.models = append(c.models, l.Model)
 	}
 	return c, nil
 }
 
 // Each is the chain with other models behind the same names and breakers.
 func (c *Chain) Each(f func(name string, m llm.Model) llm.Model) *Chain {
-	other := &Chain{o: c.o, links: make([]Link, len(c.links))}
-	for i, l := range c.links {
-		l.Model = f(l.Name, l.Model)
-		other.links[i] = l
+	other := &Chain{o: c.o, links: c.links}
+	for i, m := range c.models {
+		other.models = append(other.models, f(c.links.Names[i], m))
 	}
 	return other
 }
 
 // Tend probes the models whose breakers are open until ctx ends.
 func (c *Chain) Tend(ctx context.Context) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for _, l := range c.links {
-		wg.Go(func() {
-			l.Breaker.Tend(ctx, probeLimit, func(ctx context.Context) error {
-				err := Probe(ctx, l.Model)
-				if err == nil {
-					c.o.Logger.Info("language model is back", "provider", l.Name)
-				}
-				return err
-			})
-		})
-	}
+	c.links.Tend(ctx, func(ctx context.Context, i int) error { return Probe(ctx, c.models[i]) })
 }
 
 // Probe asks a model for one token.
@@ -112,7 +94,7 @@ func Probe(ctx context.Context, m llm.Model) error {
 
 // Warm warms the first model, if it can be.
 func (c *Chain) Warm(ctx context.Context, req llm.Request) error {
-	if w, ok := c.links[0].Model.(llm.Warmer); ok {
+	if w, ok := c.models[0].(llm.Warmer); ok {
 		return w.Warm(ctx, req)
 	}
 	return nil
@@ -121,9 +103,10 @@ func (c *Chain) Warm(ctx context.Context, req llm.Request) error {
 // Generate answers with the first model that works. The error, if all fail, is that of each.
 func (c *Chain) Generate(ctx context.Context, req llm.Request) iter.Seq2[llm.Delta, error] {
 	return func(yield func(llm.Delta, error) bool) {
-		a := &answer{Chain: c, req: req, yield: yield, tried: make([]bool, len(c.links))}
-		for i := a.next(); ; {
-			err := a.attempt(ctx, i)
+		a := &answer{Chain: c, Call: c.links.Call(), req: req, yield: yield}
+		for i := a.Next(); i >= 0; i = a.Next() {
+			r := &request{links: [2]int{i, i}}
+			err := a.attempt(ctx, r)
 			if err == nil {
 				return
 			}
@@ -131,104 +114,52 @@ func (c *Chain) Generate(ctx context.Context, req llm.Request) iter.Seq2[llm.Del
 				yield(llm.Delta{}, context.Cause(ctx))
 				return
 			}
-			a.failed(ctx, i, err)
-			if i = a.next(); i < 0 || a.called {
-				yield(llm.Delta{}, a.all())
-				return
-			}
+			a.Failed(ctx, r.link(), err)
 		}
+		yield(llm.Delta{}, a.Err())
 	}
 }
 
 // answer is one call to Generate.
 type answer struct {
 	*Chain
-	req    llm.Request
-	yield  func(llm.Delta, error) bool
-	tried  []bool // those that failed
-	errs   []error
-	said   strings.Builder // what was yielded so far
-	called bool            // of tools
+	*chain.Call
+	req   llm.Request
+	yield func(llm.Delta, error) bool
+	said  strings.Builder // what was yielded so far
 }
 
-// next is the number of the model to try: the first whose breaker is closed, else the first. Negative: none is left.
-func (a *answer) next() int {
-	rest := -1
-	for i, l := range a.links {
-		switch {
-		case a.tried[i]:
-		case l.Breaker.Closed():
-			return i
-		case rest < 0:
-			rest = i
-		}
-	}
-	return rest
-}
-
-// failed notes that a model is left, and for which.
-func (a *answer) failed(ctx context.Context, i int, err error) {
-	if a.tried[i] {
-		return
-	}
-	a.tried[i] = true
-	l := a.links[i]
-	l.Breaker.Failed(err)
-	if len(a.links) == 1 {
-		a.errs = append(a.errs, err)
-		return // the caller is told by the error
-	}
-	a.errs = append(a.errs, fmt.Errorf("%s: %w", l.Name, err))
-	n := provider.Note{Stage: "llm", Provider: l.Name, Failed: err}
-	if k := a.next(); k >= 0 && !a.called {
-		n.Next = a.links[k].Name
-	}
-	a.o.Logger.Warn("language model failed", "provider", l.Name, "next", n.Next, "err", err)
-	provider.Tell(ctx, n)
-}
-
-func (a *answer) all() error { return errors.Join(a.errs...) }
-
-// attempt yields what model i answers; an error says that it failed. It is nil also when the consumer left.
-func (a *answer) attempt(ctx context.Context, i int) error {
+// attempt yields what the model of r answers, or its hedge; an error says that it failed. It is nil also when the consumer left.
+func (a *answer) attempt(ctx context.Context, r *request) error {
 	own, watch := provider.NewWatch(ctx, 0)
 	defer watch.Stop()
-	r := &request{links: [2]int{i, i}}
 	spoken := false
 	watch.Await("words that can be spoken", a.o.Limits.First)
 	for d, err := range whole(a.said.String(), a.stream(own, r)) {
-		if err != nil {
-			return a.blame(ctx, own, r, err)
+		var late *provider.Timeout
+		switch {
+		case err != nil && errors.As(context.Cause(own), &late):
+			return late
+		case err != nil:
+			return err
 		}
 		if spoken = spoken || speakable(d); spoken {
 			watch.Rest()
 		}
-		a.called = a.called || d.Call != nil
+		a.Last = a.Last || d.Call != nil // a tool runs at most once
 		a.said.WriteString(d.Text)
 		if !a.yield(d, nil) {
 			return nil
 		}
 		if d.End != "" {
-			a.links[r.link()].Breaker.Worked()
+			a.Worked(r.link())
 			return nil
 		}
 		if spoken {
 			watch.Await("more words", a.o.Limits.Gap)
 		}
 	}
-	return a.blame(ctx, own, r, provider.ErrTruncated)
-}
-
-// blame is the error of an attempt. If its hedge won, the hedge has failed, too.
-func (a *answer) blame(ctx, own context.Context, r *request, err error) error {
-	var late *provider.Timeout
-	if errors.As(context.Cause(own), &late) {
-		err = late
-	}
-	if k := r.link(); k != r.links[0] && ctx.Err() == nil {
-		a.failed(ctx, k, err)
-	}
-	return err
+	return provider.ErrTruncated
 }
 
 // request is one start, and its hedge.
@@ -244,28 +175,19 @@ func (a *answer) stream(ctx context.Context, r *request) iter.Seq2[llm.Delta, er
 	req := onward(a.req, a.said.String())
 	start := func(n int32) provider.Start[llm.Delta] {
 		return func(ctx context.Context) iter.Seq2[llm.Delta, error] {
-			return counted(ctx, a.links[r.links[n]], req, func() bool { return r.won.Load() != n })
+			i := r.links[n]
+			return counted(ctx, a.links.Names[i], a.models[i], req, func() bool { return r.won.Load() != n })
 		}
 	}
 	if a.o.Hedge <= 0 {
 		return start(0)(ctx)
 	}
-	r.links[1] = a.other(r.links[0])
+	r.links[1] = a.Other(r.links[0])
 	return provider.Race(ctx, a.o.Hedge, start(0), start(1), speakable, func(n int) { r.won.Store(int32(n)) }, func(n int, err error) {
-		if n == 0 && r.links[1] != r.links[0] {
-			a.failed(ctx, r.links[0], err)
+		if r.links[0] != r.links[1] {
+			a.Failed(ctx, r.links[n], err)
 		}
 	})
-}
-
-// other is whom i is hedged with: the next one that may be asked, or itself.
-func (a *answer) other(i int) int {
-	for k, l := range a.links {
-		if k != i && !a.tried[k] && l.Breaker.Closed() {
-			return k
-		}
-	}
-	return i
 }
 
 // speakable says whether a delta is something for the person in the call to hear, or work on it, or the end of it all.

@@ -87,7 +87,7 @@ var errDown = fmt.Errorf("ask: %w", provider.ErrUnavailable)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func chain(t *testing.T, o Options, models ...llm.Model) *Chain {
+func chained(t *testing.T, o Options, models ...llm.Model) *Chain {
 	t.Helper()
 	var links []Link
 	for i, m := range models {
@@ -128,12 +128,12 @@ func answerOf(ctx context.Context, m llm.Model) (text string, end llm.Reason, no
 func TestTheContractOfAModel(t *testing.T) {
 	stub := func() llm.Model { return script.New(script.Options{Answers: []string{"One two three four five."}}) }
 	for name, c := range map[string]*Chain{
-		"one":               chain(t, Options{}, stub()),
-		"the second":        chain(t, Options{}, says().until(0, does{err: errDown}), stub()),
-		"with a hedge":      chain(t, Options{Hedge: time.Millisecond}, stub(), stub()),
-		"hedged by its own": chain(t, Options{Hedge: time.Millisecond}, stub()),
+		"one":               chained(t, Options{}, stub()),
+		"the second":        chained(t, Options{}, says().until(0, does{err: errDown}), stub()),
+		"with a hedge":      chained(t, Options{Hedge: time.Millisecond}, stub(), stub()),
+		"hedged by its own": chained(t, Options{Hedge: time.Millisecond}, stub()),
 	} {
-		stuck := chain(t, Options{Hedge: time.Millisecond}, &model{steps: []does{{wait: time.Hour}}}, &model{steps: []does{{wait: time.Hour}}})
+		stuck := chained(t, Options{Hedge: time.Millisecond}, &model{steps: []does{{wait: time.Hour}}}, &model{steps: []does{{wait: time.Hour}}})
 		t.Run(name, func(t *testing.T) {
 			llmtest.Run(t, llmtest.Options{New: func(testing.TB) llm.Model { return c }, Stuck: func(testing.TB) llm.Model { return stuck }})
 		})
@@ -163,7 +163,7 @@ func TestTheNextGoesOn(t *testing.T) {
 					}
 					a := first.until(n, last)
 					began := time.Now()
-					text, end, notes, err := answerOf(t.Context(), chain(t, Options{}, a, second))
+					text, end, notes, err := answerOf(t.Context(), chained(t, Options{}, a, second))
 					if n == 4 && text == "The capital of France is Paris, of " { // what was not a whole word is lost
 						want = text
 					}
@@ -187,7 +187,7 @@ func TestTheNextGoesOn(t *testing.T) {
 
 func TestAnEmptyAnswerIsAnAnswer(t *testing.T) {
 	second := says("no")
-	text, end, notes, err := answerOf(t.Context(), chain(t, Options{}, says(), second))
+	text, end, notes, err := answerOf(t.Context(), chained(t, Options{}, says(), second))
 	if text != "" || end != llm.Stop || err != nil || second.requests() != 0 || slices.Contains(notes, "A→B") {
 		t.Errorf("got %q, %q, %v, %q", text, end, err, notes)
 	}
@@ -197,15 +197,15 @@ func TestAnEmptyAnswerIsAnAnswer(t *testing.T) {
 func TestToolsRunOnce(t *testing.T) {
 	second := says("no")
 	a := &model{steps: []does{{text: "Well, "}, {call: true}, {err: errDown}}}
-	_, _, _, err := answerOf(t.Context(), chain(t, Options{}, a, second))
+	_, _, _, err := answerOf(t.Context(), chained(t, Options{}, a, second))
 	if !errors.Is(err, provider.ErrUnavailable) || second.requests() != 0 {
 		t.Errorf("%v after %d requests", err, second.requests())
 	}
 }
 
 func TestAllFail(t *testing.T) {
-	_, _, notes, err := answerOf(t.Context(), chain(t, Options{}, says().until(0, does{err: errDown}), says().until(0, does{err: provider.ErrQuota})))
-	if !errors.Is(err, provider.ErrUnavailable) || !errors.Is(err, provider.ErrQuota) || !strings.Contains(err.Error(), "A: ") || !slices.Equal(notes, []string{"A→B", "B→"}) {
+	_, _, notes, err := answerOf(t.Context(), chained(t, Options{}, says().until(0, does{err: errDown}), says().until(0, does{err: provider.ErrQuota})))
+	if !errors.Is(err, provider.ErrUnavailable) || errors.Is(err, provider.ErrQuota) || !strings.Contains(err.Error(), "A: ") || !strings.Contains(err.Error(), "B: ") || !slices.Equal(notes, []string{"A→B", "B→"}) {
 		t.Errorf("%v, %q", err, notes)
 	}
 }
@@ -214,7 +214,7 @@ func TestAllFail(t *testing.T) {
 func TestLeavingIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &model{steps: []does{{wait: time.Second}}}
-		c := chain(t, Options{}, a, says("no"))
+		c := chained(t, Options{}, a, says("no"))
 		for range 5 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			if _, _, notes, err := answerOf(ctx, c); !errors.Is(err, context.DeadlineExceeded) || len(notes) > 0 {
@@ -222,7 +222,7 @@ func TestLeavingIsNoFailure(t *testing.T) {
 			}
 			cancel()
 		}
-		if !c.links[0].Breaker.Closed() {
+		if !c.links.Breakers[0].Closed() {
 			t.Error("the breaker is open")
 		}
 	})
@@ -232,7 +232,7 @@ func TestLeavingIsNoFailure(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := says().until(0, does{err: errDown}), says("Fine.")
-		c := chain(t, Options{}, a, b)
+		c := chained(t, Options{}, a, b)
 		ctx, cancel := context.WithCancel(t.Context())
 		var tending sync.WaitGroup
 		tending.Go(func() { c.Tend(ctx) })
@@ -247,7 +247,7 @@ func TestBreaker(t *testing.T) {
 		}
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if n := a.requests(); n != 4 || c.links[0].Breaker.Closed() {
+		if n := a.requests(); n != 4 || c.links.Breakers[0].Closed() {
 			t.Errorf("%d requests after the first probe", n)
 		}
 		a.mu.Lock()
@@ -264,9 +264,9 @@ func TestBreaker(t *testing.T) {
 
 func TestWhenAllBreakersAreOpenAllAreTried(t *testing.T) {
 	a, b := says("One."), says("Two.")
-	c := chain(t, Options{}, a, b)
-	for _, l := range c.links {
-		l.Breaker.Failed(provider.ErrAuth)
+	c := chained(t, Options{}, a, b)
+	for _, b := range c.links.Breakers {
+		b.Failed(provider.ErrAuth)
 	}
 	if text, _, _, err := answerOf(t.Context(), c); text != "One." || err != nil {
 		t.Errorf("%q, %v", text, err)
@@ -296,7 +296,7 @@ func TestHedge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				text, end, notes, err := answerOf(t.Context(), chain(t, Options{Hedge: 400 * ms}, tt.links...))
+				text, end, notes, err := answerOf(t.Context(), chained(t, Options{Hedge: 400 * ms}, tt.links...))
 				slices.Sort(notes)
 				if text != tt.text || end != llm.Stop || err != nil || time.Since(began) != tt.took || !slices.Equal(notes, tt.notes) {
 					t.Errorf("%q, %q, %v after %v: %q", text, end, err, time.Since(began), notes)
@@ -316,7 +316,7 @@ func TestHedgeOfOne(t *testing.T) {
 			}
 			return says("Second.").Generate(ctx, llm.Request{})
 		})
-		text, _, _, err := answerOf(t.Context(), chain(t, Options{Hedge: 400 * time.Millisecond}, m))
+		text, _, _, err := answerOf(t.Context(), chained(t, Options{Hedge: 400 * time.Millisecond}, m))
 		if text != "Second." || err != nil || n.Load() != 2 {
 			t.Errorf("%q, %v, %d requests", text, err, n.Load())
 		}
@@ -332,7 +332,7 @@ func TestUsage(t *testing.T) {
 		}
 	})
 	for _, m := range []llm.Model{told, says("Twelve chars")} {
-		if _, _, _, err := answerOf(ctx, chain(t, Options{}, m)); err != nil {
+		if _, _, _, err := answerOf(ctx, chained(t, Options{}, m)); err != nil {
 			t.Fatal(err)
 		}
 	}

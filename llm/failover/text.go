@@ -25,7 +25,7 @@ func onward(req llm.Request, said string) llm.Request {
 }
 
 // counted is what a model answers, and tells in the end what that used. lost says whether nobody heard it.
-func counted(ctx context.Context, l Link, req llm.Request, lost func() bool) iter.Seq2[llm.Delta, error] {
+func counted(ctx context.Context, name string, m llm.Model, req llm.Request, lost func() bool) iter.Seq2[llm.Delta, error] {
 	return func(yield func(llm.Delta, error) bool) {
 		var told *llm.Usage
 		wrote, began := 0, false
@@ -40,9 +40,9 @@ func counted(ctx context.Context, l Link, req llm.Request, lost func() bool) ite
 				u.Prompt, u.Completion = tokens(length(req)), tokens(wrote)
 			}
 			u.Lost = lost()
-			provider.Tell(ctx, provider.Note{Stage: "llm", Provider: l.Name, Used: &u})
+			provider.Tell(ctx, provider.Note{Stage: "llm", Provider: name, Used: &u})
 		}()
-		for d, err := range l.Model.Generate(ctx, req) {
+		for d, err := range m.Generate(ctx, req) {
 			if d.Usage != nil {
 				u := *d.Usage
 				told = &u

@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,6 +35,7 @@ import (
 
 	"parley/internal/provider"
 	"parley/llm"
+	"parley/llm/prompt"
 )
 
 const (
@@ -62,7 +62,7 @@ type Options struct {
 // Model is a GPT-J server. It keeps connections open between calls. Safe for concurrent use.
 type Model struct {
 	o     Options
-	names names
+	names prompt.Names
 	http  *http.Client
 }
 
@@ -76,36 +76,15 @@ func New(o Options) (*Model, error) {
 		return nil, fmt.Errorf("open language model: %w: base URL must be like http://host:port, without credentials", provider.ErrBadRequest)
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
-	n := names{user: "User", agent: "Assistant"}
-	if o.User != "" {
-		n.user = o.User
-	}
-	if o.Agent != "" {
-		n.agent = o.Agent
-	}
-	if n.user == n.agent || strings.ContainsAny(n.user+n.agent, ":\r\n") {
-		return nil, fmt.Errorf("open language model: %w: the speakers need two names, without a colon", provider.ErrBadRequest)
+	names, err := prompt.Names{User: o.User, Agent: o.Agent}.Or()
+	if err != nil {
+		return nil, fmt.Errorf("open language model: %w", err)
 	}
 	if o.MaxTokens <= 0 {
 		o.MaxTokens = maxTokens
 	}
 	o.Limits = o.Limits.Or(limits)
-	return &Model{o: o, names: n, http: client(o.Limits.Connect)}, nil
-}
-
-// client makes connections that are used again. Redirects are not followed: they would carry the prompt elsewhere.
-func client(connect time.Duration) *http.Client {
-	dial := &net.Dialer{Timeout: connect}
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         dial.DialContext,
-			TLSHandshakeTimeout: connect,
-			MaxIdleConnsPerHost: 64,
-			IdleConnTimeout:     90 * time.Second,
-		},
-	}
+	return &Model{o: o, names: names, http: provider.Client(o.Limits.Connect)}, nil
 }
 
 // Close closes the connections that are not in use. The Model can still be used.
@@ -137,18 +116,18 @@ func (m *Model) generate(ctx context.Context, req llm.Request) (text string, end
 	}
 	most := max(contextTokens-limit, contextTokens/4) * tokenBytes
 	for try := 1; ; try++ {
-		prompt := m.names.prompt(req, most)
-		for ; len(url.QueryEscape(prompt)) > mostQuery && most > 100; prompt = m.names.prompt(req, most) {
+		given := m.names.Render(req, most)
+		for ; len(url.QueryEscape(given)) > mostQuery && most > 100; given = m.names.Render(req, most) {
 			most = most * 3 / 4
 		}
 		watch.Await("answer", m.o.Limits.First)
-		raw, err := m.ask(own, prompt, limit)
+		raw, err := m.ask(own, given, limit)
 		if err == nil {
-			text, end = m.cut(raw, prompt, limit)
+			text, end = m.cut(raw, given, limit)
 			return text, end, nil
 		}
 		if try < mostTries && tooLong(err) {
-			most = min(most, len(prompt)) / 2
+			most = min(most, len(given)) / 2
 			continue
 		}
 		return "", "", classed(own, err)
@@ -188,7 +167,7 @@ func (m *Model) ask(ctx context.Context, prompt string, limit int) (string, erro
 		"token_max_length": {strconv.Itoa(limit)},
 		"temperature":      {number(m.o.Temperature, 0.8)},
 		"top_p":            {number(m.o.TopP, 0.9)},
-		"stop_sequence":    {m.names.stops()[0]},
+		"stop_sequence":    {m.names.Stops()[0]},
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.o.BaseURL+"/generate?"+query.Encode(), nil)
 	if err != nil {
@@ -239,10 +218,10 @@ func read(body []byte) (string, error) {
 // cut is what the agent says of a model's text, and why it ends there: an answer that is shorter than its tokens
 // can have been was ended by the server.
 func (m *Model) cut(raw, prompt string, limit int) (string, llm.Reason) {
-	a := m.names.answer(prompt)
-	text := a.add(raw)
-	text += a.end()
-	if !a.over && len(text) >= limit*tokenBytes {
+	a := m.names.Answer(prompt)
+	text := a.Add(raw)
+	text += a.End()
+	if !a.Over() && len(text) >= limit*tokenBytes {
 		return text, llm.Length
 	}
 	return text, llm.Stop

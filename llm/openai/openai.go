@@ -11,12 +11,9 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sashabaranov/go-openai"
@@ -26,10 +23,9 @@ import (
 )
 
 const (
-	officialHost = "api.openai.com"
-	maxTokens    = 300                   // of an answer, if nothing else is said: about two minutes of speech
-	afterEnd     = time.Second           // for the usage, once the answer has ended
-	goodbye      = 50 * time.Millisecond // for the end of the body, once [DONE] came
+	maxTokens = 300                   // of an answer, if nothing else is said: about two minutes of speech
+	afterEnd  = time.Second           // for the usage, once the answer has ended
+	goodbye   = 50 * time.Millisecond // for the end of the body, once [DONE] came
 )
 
 // limits are the defaults of Options.Limits.
@@ -59,53 +55,29 @@ type Model struct {
 
 // New returns a Model. It does not look whether the server is there: Warm does.
 func New(o Options) (*Model, error) {
-	if o.BaseURL == "" {
-		o.BaseURL = "https://" + officialHost + "/v1"
+	var err error
+	key := o.Key
+	if o.BaseURL, o.Key, err = provider.Address(o.BaseURL, o.Key); err != nil {
+		return nil, fmt.Errorf("open language model: %w", err)
 	}
-	u, err := url.Parse(o.BaseURL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
-		return nil, fmt.Errorf("%w: base URL of the language model must be like http://host:port/v1, without credentials", provider.ErrBadRequest)
-	}
-	if o.Key == "" && !o.Local {
-		o.Key = os.Getenv("OPENAI_API_KEY")
-	}
-	o.Key = strings.TrimSpace(o.Key)
-	if o.Key == "" && u.Hostname() == officialHost {
-		return nil, fmt.Errorf("%w: OPENAI_API_KEY is not set", provider.ErrAuth)
+	if o.Local && key == "" {
+		o.Key = "" // the account's is none of its business
 	}
 	if o.Model == "" && !o.Local {
-		return nil, fmt.Errorf("%w: no language model is named", provider.ErrBadRequest)
+		return nil, fmt.Errorf("open language model: %w: no language model is named", provider.ErrBadRequest)
 	}
 	if o.MaxTokens <= 0 {
 		o.MaxTokens = maxTokens
 	}
 	o.Limits = o.Limits.Or(limits)
 	o.Extra = maps.Clone(o.Extra)
-	m := &Model{o: o, config: openai.DefaultConfig(o.Key), http: client(o.Limits.Connect), limit: "max_tokens"}
+	m := &Model{o: o, config: openai.DefaultConfig(o.Key), http: provider.Client(o.Limits.Connect), limit: "max_tokens"}
 	m.config.BaseURL = o.BaseURL
 	m.config.EmptyMessagesLimit = 1 << 30 // there are none after the repair
-	if u.Hostname() == officialHost {
+	if u, err := url.Parse(o.BaseURL); err == nil && u.Hostname() == provider.OfficialHost {
 		m.limit = "max_completion_tokens" // its newer models take no other
 	}
 	return m, nil
-}
-
-// client makes connections that are used again and, like http.ProxyFromEnvironment, no proxy for a server
-// on this computer. Redirects are not followed: they would carry the prompt elsewhere.
-func client(connect time.Duration) *http.Client {
-	dial := &net.Dialer{Timeout: connect}
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         dial.DialContext,
-			TLSHandshakeTimeout: connect,
-			ForceAttemptHTTP2:   true,
-			DisableCompression:  true, // a compressed stream comes late
-			MaxIdleConnsPerHost: 64,
-			IdleConnTimeout:     90 * time.Second,
-		},
-	}
 }
 
 // Close closes the connections that are not in use. The Model can still be used.
@@ -140,7 +112,8 @@ func (m *Model) generate(ctx context.Context, req llm.Request, yield func(llm.De
 	own, watch := provider.NewWatch(ctx, m.o.Limits.Total)
 	defer watch.Stop()
 	watch.Await("first token", m.o.Limits.First)
-	x := &exchange{http: m.http, fields: m.fields(req)}
+	x := m.exchange(m.fields(req))
+	x.Open = func(body io.ReadCloser) (io.ReadCloser, error) { return provider.Repair(body), nil }
 	stream, err := m.client(x).CreateChatCompletionStream(own, request(req))
 	if err != nil {
 		return m.fail(ctx, own, x, err)
@@ -149,6 +122,9 @@ func (m *Model) generate(ctx context.Context, req llm.Request, yield func(llm.De
 	a := newAnswer(req.Tools)
 	for {
 		chunk, err := stream.Recv()
+		if err == io.EOF && a.end == "" {
+			err = &provider.Error{Class: provider.ErrTruncated, Text: "no reason for its end"}
+		}
 		if err != nil && a.end == "" {
 			return m.fail(ctx, own, x, err)
 		}
@@ -190,46 +166,19 @@ func (m *Model) last(ctx context.Context, a *answer, yield func(llm.Delta) bool)
 	return nil
 }
 
+// exchange has fields set over the library's.
+func (m *Model) exchange(fields map[string]json.RawMessage) *provider.Exchange {
+	return &provider.Exchange{HTTP: m.http, Amend: func(body []byte) ([]byte, error) { return amend(body, fields) }}
+}
+
 // client is the library's client for one exchange.
-func (m *Model) client(x *exchange) *openai.Client {
+func (m *Model) client(x *provider.Exchange) *openai.Client {
 	c := m.config
 	c.HTTPClient = x
 	return openai.NewClientWithConfig(c)
 }
 
-// fail gives err its class and says what was tried. What ended the caller's ctx is returned as it is.
-func (m *Model) fail(ctx, own context.Context, x *exchange, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	var late *provider.Timeout
-	var said *provider.Error
-	var broken *json.UnmarshalTypeError
-	switch {
-	case errors.As(context.Cause(own), &late):
-		err = late
-	case errors.As(err, &said):
-		e := *said
-		e.Code, e.Text = m.redact(e.Code), m.redact(e.Text)
-		err = &e
-	case !x.sent:
-		err = fmt.Errorf("%w: %w", provider.ErrBadRequest, err)
-	case !x.answered:
-		err = fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
-	case errors.As(err, &broken):
-		err = fmt.Errorf("%w: answer is not as agreed: %w", provider.ErrUnavailable, err)
-	case errors.Is(err, io.EOF):
-		err = fmt.Errorf("%w: no reason for its end", provider.ErrTruncated)
-	default:
-		err = fmt.Errorf("%w: %w", provider.ErrTruncated, err)
-	}
-	return fmt.Errorf("ask language model %q: %w", m.o.Model, err)
-}
-
-// redact takes the key out of what a server says: some repeat it.
-func (m *Model) redact(s string) string {
-	if m.o.Key == "" {
-		return s
-	}
-	return strings.ReplaceAll(s, m.o.Key, "[key]")
+// fail says what was tried.
+func (m *Model) fail(ctx, own context.Context, x *provider.Exchange, err error) error {
+	return x.Fail(ctx, own, "ask language model "+strconv.Quote(m.o.Model), m.o.Key, err)
 }

@@ -16,17 +16,18 @@ func (m *Model) Warm(ctx context.Context, req llm.Request) error {
 	own, watch := provider.NewWatch(ctx, m.o.Limits.Total)
 	defer watch.Stop()
 	watch.Await("answer", m.o.Limits.First)
-	x := &exchange{http: m.http, fields: m.fields(req)}
+	fields := m.fields(req)
+	x := m.exchange(fields)
 	var err error
 	if m.o.Local {
-		x.fields[m.limit] = json.RawMessage("0")
+		fields[m.limit] = json.RawMessage("0")
 		r := request(req)
 		r.StreamOptions = nil
 		_, err = m.client(x).CreateChatCompletion(own, r)
 	} else {
 		_, err = m.client(x).ListModels(own)
 	}
-	if err == nil || own.Err() == nil && x.answered {
+	if err == nil || own.Err() == nil && x.Answered() {
 		return nil // what a warm server says is of no interest
 	}
 	if err = m.fail(ctx, own, x, err); !m.o.Local && errors.Is(err, provider.ErrBadRequest) {

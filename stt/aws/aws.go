@@ -16,8 +16,8 @@
 // in a pause if there is one, a second stream is opened and takes over (Options.Rotate). A stream that breaks
 // is opened again, a few times with growing pauses. A new stream hears again what no settled segment had
 // answered for, up to the last 30 s, at most four times as fast as it was spoken: no word is lost or doubled.
-// What is heard twice is billed twice. The service counts streams at once (25 unless raised) and starts a
-// second; the hand-over needs two for a moment.
+// What is heard twice is billed twice. Package rotate does all of that. The service counts streams at once (25
+// unless raised) and starts a second; the hand-over needs two for a moment.
 //
 // Credentials and region come from the usual places: environment, shared files, role. Whoever calls needs the
 // permission transcribe:StartStreamTranscriptionWebSocket.
@@ -45,6 +45,14 @@ import (
 	"parley/internal/provider"
 	"parley/media"
 	"parley/stt"
+	"parley/stt/rotate"
+)
+
+const (
+	chunk     = 60 * time.Millisecond  // of audio, a message
+	mostFails = 4                      // new streams one after the other, without progress between them
+	anew      = 125 * time.Millisecond // before the first of them; each further one waits twice as long
+	busy      = 500 * time.Millisecond // the same when the service has no room
 )
 
 // limits are the defaults of Options.Limits.
@@ -163,18 +171,14 @@ func (r *Recognizer) Warm(ctx context.Context) error {
 // Recognize follows the contract of package stt; how a Flush is answered is in the package's comment. Errors
 // are a [*provider.Error], a [*provider.Timeout], or wrap a class of package provider.
 func (r *Recognizer) Recognize(ctx context.Context, in media.Source[stt.Audio]) iter.Seq2[stt.Result, error] {
-	return func(yield func(stt.Result, error) bool) {
-		c := newCall(r, yield)
-		err := c.serve(ctx, in)
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		} else if err != nil {
-			err = fmt.Errorf("recognize speech with Amazon Transcribe: %w", err)
-		}
-		if err != nil && !c.left {
-			yield(stt.Result{}, err)
-		}
-	}
+	l, t := r.o.Limits, r.o.Times
+	return rotate.Recognize(ctx, in, rotate.Options{
+		Open: r.open, Chunk: chunk, Pace: r.pace, Rate: r.o.Rate, Rotate: t.Rotate, Late: t.Rotate + t.Rotate/50,
+		Steady: &rotate.Steady{Idle: t.Idle, Settle: t.Settle, Wait: t.Wait},
+		Limits: rotate.Limits{Absent: l.Total, First: l.First, Gap: l.Gap, Settle: max(l.First, l.Gap)},
+		Again:  rotate.Again{Tries: mostFails, Pause: anew, Busy: busy},
+		Logger: r.o.Logger,
+	}, "recognize speech with Amazon Transcribe")
 }
 
 // several reports whether a language is more than one.

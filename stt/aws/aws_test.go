@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,6 +209,34 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// role has the credentials come over the network, as those of a role do, and counts how often.
+func role(t *testing.T) *atomic.Int32 {
+	t.Helper()
+	var n atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n.Add(1)
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId":%q,"SecretAccessKey":%q,"Token":%q,"Expiration":%q}`, keyID, secret, token, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}))
+	t.Cleanup(srv.Close)
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", srv.URL+"/role")
+	return &n
+}
+
+// TestWarmRole: the first call does not wait for the credentials of a role.
+func TestWarmRole(t *testing.T) {
+	asked := role(t)
+	r := recognizer(t, &service{}, Options{})
+	if err := r.Warm(t.Context()); err != nil || asked.Load() != 1 {
+		t.Errorf("asked %d times, error %v", asked.Load(), err)
+	}
+	if o := hear(t, r, media.Of(flushed(speech(0, say(1, 2)))...)); o.err != nil || o.text() != names(1, 2) || asked.Load() != 1 {
+		t.Errorf("heard %q, asked %d times, error %v", o.finals, asked.Load(), o.err)
+	}
+}
+
 func TestWarm(t *testing.T) {
 	r := recognizer(t, &service{}, Options{})
 	if err := r.Warm(t.Context()); err != nil {
@@ -309,8 +339,8 @@ func TestNoEvents(t *testing.T) {
 		limits provider.Limits
 		says   string
 	}{
-		"none at all": {0, provider.Limits{First: time.Second, Gap: time.Hour}, "no event for speech within 1s"},
-		"no other":    {1, provider.Limits{First: time.Hour, Gap: time.Second}, "no event for speech within 1s"},
+		"none at all": {0, provider.Limits{First: time.Second, Gap: time.Hour}, "no answer to a voice within 1s"},
+		"no other":    {1, provider.Limits{First: time.Hour, Gap: time.Second}, "no answer to a voice within 1s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			more := make(chan []stt.Audio, 1)

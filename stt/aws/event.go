@@ -12,22 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream/eventstreamapi"
 
 	"parley/internal/provider"
+	"parley/stt"
+	"parley/stt/rotate"
 )
-
-// segment is what the service says of one stretch of speech; times count from the stream's first sample.
-type segment struct {
-	text       string
-	start, end time.Duration
-	words      []spoken
-	partial    bool
-	stable     bool // no word of it will change
-}
-
-// spoken is a word and its times.
-type spoken struct {
-	text       string
-	start, end time.Duration
-}
 
 // body is the JSON of a TranscriptEvent, as far as it is used.
 type body struct {
@@ -51,26 +38,26 @@ type item struct {
 
 // read takes apart a message of the socket: event-stream messages, one after the other. What the service
 // complains of is a [*provider.Error].
-func read(data []byte) (segments []segment, err error) {
+func read(data []byte) (replies []rotate.Reply, err error) {
 	decoder := eventstream.NewDecoder()
 	for r := bytes.NewReader(data); r.Len() > 0; {
 		m, err := decoder.Decode(r, nil)
 		if err != nil {
-			return segments, fmt.Errorf("%w: malformed event: %w", provider.ErrUnavailable, err)
+			return replies, fmt.Errorf("%w: malformed event: %w", provider.ErrUnavailable, err)
 		}
 		if header(m, eventstreamapi.MessageTypeHeader) != eventstreamapi.EventMessageType {
-			return segments, complaint(m)
+			return replies, complaint(m)
 		}
 		if header(m, eventstreamapi.EventTypeHeader) != "TranscriptEvent" {
 			continue // of a later version of the service
 		}
 		var b body
 		if err := json.Unmarshal(m.Payload, &b); err != nil {
-			return segments, fmt.Errorf("%w: malformed transcript: %w", provider.ErrUnavailable, err)
+			return replies, fmt.Errorf("%w: malformed transcript: %w", provider.ErrUnavailable, err)
 		}
-		segments = append(segments, b.segments()...)
+		replies = append(replies, b.replies()...)
 	}
-	return segments, nil
+	return replies, nil
 }
 
 func header(m eventstream.Message, name string) string {
@@ -80,21 +67,25 @@ func header(m eventstream.Message, name string) string {
 	return ""
 }
 
-func (b body) segments() (out []segment) {
+// replies are the segments that a body tells of.
+func (b body) replies() (out []rotate.Reply) {
 	for _, r := range b.Transcript.Results {
 		if len(r.Alternatives) == 0 {
 			continue
 		}
-		s := segment{start: seconds(r.StartTime), end: seconds(r.EndTime), partial: r.IsPartial, stable: true}
-		s.text = strings.TrimSpace(strings.ToValidUTF8(r.Alternatives[0].Transcript, ""))
-		for _, i := range r.Alternatives[0].Items {
-			s.stable = s.stable && i.Stable
+		best, stable := r.Alternatives[0], true
+		p := rotate.Part{Text: strings.TrimSpace(strings.ToValidUTF8(best.Transcript, "")), Start: seconds(r.StartTime), End: seconds(r.EndTime)}
+		for _, i := range best.Items {
+			stable = stable && i.Stable
 			if i.Type == "pronunciation" && strings.TrimSpace(i.Content) != "" {
-				s.words = append(s.words, spoken{strings.ToValidUTF8(i.Content, ""), seconds(i.StartTime), seconds(i.EndTime)})
+				p.Words = append(p.Words, stt.Word{Text: strings.ToValidUTF8(i.Content, ""), Start: seconds(i.StartTime), End: seconds(i.EndTime)})
 			}
 		}
-		s.stable = s.stable && len(s.words) > 0
-		out = append(out, s)
+		if r.IsPartial {
+			out = append(out, rotate.Reply{Open: p, Stable: stable && len(p.Words) > 0})
+		} else {
+			out = append(out, rotate.Reply{Settled: p})
+		}
 	}
 	return out
 }

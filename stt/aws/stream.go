@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +22,7 @@ import (
 	"github.com/coder/websocket"
 
 	"parley/internal/provider"
+	"parley/stt/rotate"
 )
 
 const (
@@ -31,54 +32,96 @@ const (
 	longMessage = 1 << 20                                                            // of the service, in bytes
 )
 
-// stream is one connection to the service. Its goroutine opens and reads it; only the call writes.
+// stream is one connection to the service. One goroutine reads it, another writes.
 type stream struct {
-	cancel context.CancelFunc
-	conn   *websocket.Conn // set when it is open
+	conn   *websocket.Conn
 	signer *v4.StreamSigner
 	secret []string // what may not be in an error
 
 	encoder    *eventstream.Encoder
 	buf, inner bytes.Buffer
-	pcm        []byte
+	replies    []rotate.Reply // that came in one message
 
-	base   int64 // the number of its first sample on the tape
-	opened time.Time
+	mu     sync.Mutex
 	ending bool  // the end of the audio was sent
-	broken error // of sending; nothing more is sent
+	broken error // of sending
 }
 
-// event is news of a stream: that it is open, segments, or its end.
-type event struct {
-	from     *stream
-	segments []segment
-	err      error // io.EOF: the service has closed it in order
-}
-
-// run opens the stream and reads it to its end. give takes an event; it is false when nobody wants more.
-func (s *stream) run(ctx context.Context, r *Recognizer, give func(event) bool) {
+// open begins a stream.
+func (r *Recognizer) open(ctx context.Context, _ int) (rotate.Link, error) {
+	s := &stream{}
 	if err := s.open(ctx, r); err != nil {
-		give(event{from: s, err: err})
-		return
+		return rotate.Link{}, judged(err)
 	}
-	defer func() { _ = s.conn.CloseNow() }() // it is over, whatever it says
-	for more := give(event{from: s}); more; {
+	within := r.o.Limits.Connect
+	return rotate.Link{
+		Send:   func(pcm []byte) error { return s.send(ctx, pcm, within) },
+		Finish: func() error { return s.send(ctx, nil, within) },
+		Recv:   func() (rotate.Reply, error) { return s.recv(ctx) },
+		Close:  func() { _ = s.conn.CloseNow() }, // it is over, whatever it says
+	}, nil
+}
+
+// recv is the next that the service says; io.EOF when it has closed the stream in order.
+func (s *stream) recv(ctx context.Context) (rotate.Reply, error) {
+	if len(s.replies) == 0 {
 		kind, data, err := s.conn.Read(ctx)
 		switch {
 		case websocket.CloseStatus(err) == websocket.StatusNormalClosure:
-			err = io.EOF
+			return rotate.Reply{}, s.closed()
 		case err != nil:
-			err = fmt.Errorf("%w: %w", provider.ErrTruncated, err)
+			return rotate.Reply{}, s.lost(err)
 		case kind != websocket.MessageBinary:
-			err = fmt.Errorf("%w: malformed event: a text message", provider.ErrUnavailable)
+			return rotate.Reply{}, judged(fmt.Errorf("%w: malformed event: a text message", provider.ErrUnavailable))
 		}
-		e := event{from: s, err: err}
-		if err == nil {
-			e.segments, err = read(data)
-			e.err = s.redacted(err)
+		if s.replies, err = read(data); err != nil {
+			return rotate.Reply{}, judged(s.redacted(err))
 		}
-		more = give(e) && e.err == nil
+		if len(s.replies) == 0 {
+			return rotate.Reply{}, nil // it is alive
+		}
 	}
+	r := s.replies[0]
+	s.replies = s.replies[1:]
+	return r, nil
+}
+
+// closed is the end of a stream that the service has closed in order: io.EOF if it was asked to.
+func (s *stream) closed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ending:
+		return io.EOF
+	case s.broken != nil:
+		return judged(s.broken)
+	}
+	return judged(fmt.Errorf("%w: closed by the service", provider.ErrTruncated))
+}
+
+// lost is the end of a connection that broke; why is what is known best.
+func (s *stream) lost(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return judged(s.broken)
+	}
+	return judged(fmt.Errorf("%w: %w", provider.ErrTruncated, err))
+}
+
+// judged tells what err means for the call.
+func judged(err error) error {
+	f := &rotate.Failure{Err: err, Cut: rotate.Passing}
+	var said *provider.Error
+	switch {
+	case errors.As(err, &said) && strings.HasPrefix(said.Text, "Your request timed out because no new audio"):
+		f.Cut = rotate.Limit
+	case errors.Is(err, provider.ErrAuth), errors.Is(err, provider.ErrBadRequest):
+		f.Cut = rotate.Fatal
+	case errors.Is(err, provider.ErrQuota):
+		f.Cut = rotate.Busy
+	}
+	return f
 }
 
 // open makes the connection, within the limit.
@@ -96,7 +139,7 @@ func (s *stream) open(ctx context.Context, r *Recognizer) error {
 		return late
 	case err == nil:
 		conn.SetReadLimit(longMessage)
-		s.conn, s.opened = conn, time.Now()
+		s.conn = conn
 		return nil
 	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil:
 		body, _ := io.ReadAll(resp.Body) // what came of it is good enough
@@ -172,12 +215,14 @@ func uuid() string {
 }
 
 // send sends audio; none ends it: the service then settles what it has heard, and closes.
-func (s *stream) send(ctx context.Context, pcm []int16, within time.Duration) error {
-	s.pcm = s.pcm[:0]
-	for _, v := range pcm {
-		s.pcm = binary.LittleEndian.AppendUint16(s.pcm, uint16(v))
-	}
-	m, err := s.message(ctx, s.pcm)
+func (s *stream) send(ctx context.Context, pcm []byte, within time.Duration) (err error) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.broken = err
+		s.ending = s.ending || len(pcm) == 0 && err == nil
+	}()
+	m, err := s.message(ctx, pcm)
 	if err != nil {
 		_ = s.conn.CloseNow() // so that the reader ends, too
 		return fmt.Errorf("%w: make audio event: %w", provider.ErrBadRequest, err)
@@ -190,7 +235,6 @@ func (s *stream) send(ctx context.Context, pcm []int16, within time.Duration) er
 		}
 		return fmt.Errorf("%w: send audio: %w", provider.ErrTruncated, err)
 	}
-	s.ending = s.ending || len(pcm) == 0
 	return nil
 }
 

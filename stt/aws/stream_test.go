@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"slices"
@@ -11,10 +12,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"parley/internal/provider"
 	"parley/media"
 	"parley/stt"
+	"parley/stt/rotate"
 )
 
 // TestRotation is a call at a hundredth of its scale: a limit of 144 s in place of 4 h, for 7 min of
@@ -245,46 +248,6 @@ func TestNoStream(t *testing.T) {
 	}
 }
 
-func TestTape(t *testing.T) {
-	tp := tape{rate: 1000}
-	tp.add(10*time.Second, make([]int16, 100))
-	tp.add(10100*ms, make([]int16, 100))
-	tp.fill(500)
-	tp.add(10200*ms, make([]int16, 100))
-	for sample, want := range map[int64]time.Duration{0: 10 * time.Second, 150: 10150 * ms, 200: 10200 * ms, 500: 10200 * ms, 700: 10200 * ms, 750: 10250 * ms} {
-		if got := tp.at(sample); got != want {
-			t.Errorf("sample %d is at %v, want %v", sample, got, want)
-		}
-	}
-	if n := tp.forget(720); n != 720 || tp.at(750) != 10250*ms || len(tp.marks) != 1 || tp.end() != 800 {
-		t.Errorf("forgot %d, %v, end %d", n, tp.marks, tp.end())
-	}
-	for range 400 {
-		tp.add(tp.at(tp.end()), make([]int16, 100))
-	}
-	if len(tp.pcm) > 30000 || tp.lost < 10000 || tp.at(tp.first)+media.Samples(len(tp.pcm), 1000) != tp.at(tp.end()) {
-		t.Errorf("holds %d samples, lost %d", len(tp.pcm), tp.lost)
-	}
-}
-
-// TestNoFlush has speech that nobody asks for, such as a radio in the room: it is told, and does not pile up.
-func TestNoFlush(t *testing.T) {
-	var u utterance
-	most, starts := 0, map[time.Duration]bool{}
-	for i := range 3 * mostWords {
-		at := time.Duration(i) * time.Second
-		r, ok := u.hear(segment{text: "word", start: at, end: at + time.Second, words: []spoken{{"word", at, at + time.Second}}}, func(d time.Duration) time.Duration { return d })
-		if !ok {
-			t.Fatalf("segment %d is not told", i)
-		}
-		most = max(most, len(r.Words))
-		starts[r.Start] = true
-	}
-	if most != mostWords || len(starts) != 3 {
-		t.Errorf("%d words in a Result, %d utterances", most, len(starts))
-	}
-}
-
 func FuzzRead(f *testing.F) {
 	f.Add(transcript(result("a", true, "Yes, please.", []item{{"Yes", "pronunciation", 0.1, 0.5, true}, {",", "punctuation", 0, 0, true}})))
 	f.Add(transcript(`{"Transcript":{"Results":[{"StartTime":1e300,"EndTime":-5,"Alternatives":[{"Transcript":"\ud800","Items":[{"Content":"a","Type":"pronunciation","StartTime":9,"EndTime":1}]}]}]}}`))
@@ -299,12 +262,53 @@ func FuzzRead(f *testing.F) {
 
 // check reads a message: what comes of it is in order.
 func check(t *testing.T, data []byte) {
-	segments, err := read(data)
-	var u utterance
-	tp := tape{rate: 16000}
-	tp.add(time.Second, make([]int16, 16000))
-	for _, s := range segments {
-		r, ok := u.hear(s, func(d time.Duration) time.Duration { return tp.at(tp.count(d)) })
+	replies, err := read(data)
+	for _, r := range replies {
+		for _, p := range []rotate.Part{r.Settled, r.Open} {
+			if p.Start < 0 || p.End < 0 || max(p.Start, p.End) > 24*time.Hour || !utf8.ValidString(p.Text) {
+				t.Errorf("part %+v", p)
+			}
+			for _, w := range p.Words {
+				if w.Start < 0 || w.End < 0 || max(w.Start, w.End) > 24*time.Hour || !utf8.ValidString(w.Text) {
+					t.Errorf("word %+v", w)
+				}
+			}
+		}
+	}
+	told(t, replies)
+	if err != nil && provider.ClassName(err) == "" {
+		t.Errorf("error %v has no class", err)
+	}
+}
+
+// told has replies told in a call of one second: its results are in order.
+func told(t *testing.T, replies []rotate.Reply) {
+	var at int
+	done := make(chan struct{}, 1)
+	o := rotate.Options{
+		Open: func(ctx context.Context, _ int) (rotate.Link, error) {
+			return rotate.Link{
+				Send:   func([]byte) error { return nil },
+				Finish: func() error { done <- struct{}{}; return nil },
+				Recv: func() (rotate.Reply, error) {
+					if at++; at <= len(replies) {
+						return replies[at-1], nil
+					}
+					select {
+					case <-done:
+						return rotate.Reply{}, io.EOF
+					case <-ctx.Done():
+						return rotate.Reply{}, ctx.Err()
+					}
+				},
+			}, nil
+		},
+		Chunk: chunk, Rate: 16000, Rotate: time.Hour, Late: time.Hour, Steady: &rotate.Steady{Idle: time.Hour, Settle: time.Second, Wait: time.Second},
+	}
+	for r, err := range rotate.Recognize(t.Context(), media.Of(speech(time.Second, make([]int16, 16000))...), o, "test") {
+		if err != nil {
+			t.Error(err)
+		}
 		at := r.Start
 		for _, w := range r.Words {
 			if w.Start < at || w.End < w.Start || w.End > r.End {
@@ -312,11 +316,8 @@ func check(t *testing.T, data []byte) {
 			}
 			at = w.Start
 		}
-		if ok && (r.Start < time.Second || r.End < r.Start) {
+		if r.Start < time.Second || r.End < r.Start {
 			t.Errorf("result %+v", r)
 		}
-	}
-	if err != nil && provider.ClassName(err) == "" {
-		t.Errorf("error %v has no class", err)
 	}
 }

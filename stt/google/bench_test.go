@@ -69,44 +69,6 @@ func BenchmarkFlush(b *testing.B) {
 	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// BenchmarkChunk is our part of 100 ms of speech: five frames to the tape, and from there in one message.
-func BenchmarkChunk(b *testing.B) {
-	c := played(nil)
-	pcm := word(1)[:320]
-	sent := make(chan struct{}, 1)
-	c.rotate = 1000 * time.Hour
-	open := c.open
-	c.open = func(ctx context.Context) (link, error) {
-		l, err := open(ctx)
-		l.send = func([]byte) error { sent <- struct{}{}; return nil }
-		return l, err
-	}
-	b.ReportAllocs()
-	for _, err := range run(b.Context(), c, func(ctx context.Context) iter.Seq[stt.Audio] {
-		return func(yield func(stt.Audio) bool) {
-			at := time.Duration(0)
-			for i := 0; b.Loop(); i++ {
-				for range 5 {
-					a := stt.Audio{Frame: media.Frame{At: at, Rate: media.ListenRate, PCM: pcm}, Voice: true}
-					at += media.FrameDuration
-					if !yield(a) {
-						return
-					}
-				}
-				select {
-				case <-sent:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}
-	}) {
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // BenchmarkStreams is the memory of a hundred streams under way, the server's part included.
 func BenchmarkStreams(b *testing.B) {
 	const n = 100

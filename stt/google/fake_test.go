@@ -8,10 +8,10 @@ import (
 	"io"
 	"iter"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,18 +21,18 @@ import (
 	"google.golang.org/grpc/status"
 
 	"parley/internal/provider"
+	"parley/internal/provider/google/googletest"
 	"parley/media"
 	"parley/stt"
+	"parley/stt/rotate"
 )
 
+var own *googletest.Own
+
 func TestMain(m *testing.M) {
-	if err := trustOurselves(); err != nil {
+	var err error
+	if own, err = googletest.New(); err != nil {
 		panic(err)
-	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
-		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
-			panic(err)
-		}
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -71,7 +71,7 @@ type piece struct {
 // saying is one message of a server.
 type saying struct {
 	pieces []piece
-	mark   mark
+	mark   rotate.Mark
 	at     time.Duration
 	fault  *status.Status // inside the message; version 1 only
 	bare   bool           // a result without alternatives
@@ -108,7 +108,7 @@ func (e *ear) hear(data []byte) (out []saying) {
 			if e.quiet++; e.voice && e.quiet == e.rate*3/10 {
 				e.voice = false
 				out = append(out, e.final()...)
-				out = append(out, saying{mark: ended, at: e.when(e.n)})
+				out = append(out, saying{mark: rotate.Ended, at: e.when(e.n)})
 				before = len(e.open)
 			}
 			continue
@@ -116,7 +116,7 @@ func (e *ear) hear(data []byte) (out []saying) {
 		e.quiet = 0
 		if !e.voice {
 			e.voice = true
-			out = append(out, saying{mark: began, at: e.when(e.n)})
+			out = append(out, saying{mark: rotate.Began, at: e.when(e.n)})
 		}
 		if e.run == full {
 			e.open = append(e.open, stt.Word{Text: fmt.Sprintf("w%d", v/100-1), Start: e.when(e.n - full), End: e.when(e.n)})
@@ -208,6 +208,7 @@ type fake struct {
 	streams []*seen
 	header  []string // authorization of each
 	addr    string
+	conns   *atomic.Int32
 	busy    int // streams under way
 }
 
@@ -336,7 +337,7 @@ func (f *fake) talk(s side, p plan, rec *seen) error {
 			return p.err
 		}
 		if p.enough > 0 && total >= p.enough {
-			if err := f.say(s, rec, saying{mark: enough, at: e.when(e.n)}); err != nil {
+			if err := f.say(s, rec, saying{mark: rotate.Enough, at: e.when(e.n)}); err != nil {
 				return err
 			}
 			for h.err == nil { // what comes still is not heard
@@ -379,6 +380,7 @@ func (f *fake) start(t testing.TB, opts ...grpc.ServerOption) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, f.conns = googletest.Counted(l)
 	srv := grpc.NewServer(opts...)
 	registerV1(srv, f)
 	registerV2(srv, f)
@@ -482,7 +484,7 @@ func all(t testing.TB, r *Recognizer, in media.Source[stt.Audio]) ([]stt.Result,
 	var out []stt.Result
 	for res, err := range r.Recognize(ctx, in) {
 		if err != nil {
-			safe(t, err)
+			own.Safe(t, err)
 			return out, err
 		}
 		out = append(out, res)

@@ -12,9 +12,10 @@
 // Start is replaced: no word is cut.
 //
 // Google ends a stream after 305 s. From 240 s on (Options.Rotate) the next stream is begun at a settled
-// text, or at 280 s wherever it is, is told what is not settled, and takes over with its first words; the
-// old one is heard until then, so two streams count for the quota for a moment. A stream that breaks off
-// is replaced, up to three times in a row, and told again what is not settled; that audio is billed twice.
+// text, or at 280 s wherever it is, is told what is not settled, and takes over with its first words, or at
+// once in a pause; the old one is heard until then, so two streams count for the quota for a moment. A
+// stream that breaks off is replaced, up to three times in a row without progress, and told again what is
+// not settled; that audio is billed twice. Package rotate does all of that.
 //
 // Credentials are Google's Application Default Credentials. Proven against a server on the loopback that
 // speaks the protocol of both versions; no real account was used.
@@ -24,29 +25,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"strings"
 	"time"
 
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"parley/internal/provider"
+	"parley/internal/provider/google"
 	"parley/media"
 	"parley/stt"
+	"parley/stt/rotate"
 )
 
 // limits are the defaults of Options.Limits.
 var limits = provider.Limits{Connect: 3 * time.Second, First: 5 * time.Second, Gap: 20 * time.Second}
 
 const (
-	rotate = 240 * time.Second // of the 305 s that Google allows
-	chirp  = "chirp_3"         // the model of version 2 if none is named
+	lasting = 240 * time.Second      // of the 305 s that Google allows a stream
+	chirp   = "chirp_3"              // the model of version 2 if none is named
+	chunk   = 100 * time.Millisecond // of audio, a message
+	pause   = 100 * time.Millisecond // before the first new try; each further one waits twice as long
+	tries   = 3                      // new tries in a row that may fail
 )
 
 // Options are the settings of a Recognizer. The zero value is version 1 with English.
@@ -63,7 +64,7 @@ type Options struct {
 	// Rotate is when a stream is replaced before Google ends it; 0 is 240 s. At 7/6 of it, it is replaced
 	// even in the middle of a sentence.
 	Rotate time.Duration
-	// Limits: Connect; First, from a flush to its text; Gap, how long a voice may stay without any answer;
+	// Limits: Connect; First, from a flush to its text; Gap, how much voice may have no answer at all;
 	// Total, all waiting of a call. Zero fields are 3 s, 5 s, 20 s, none.
 	Limits provider.Limits
 }
@@ -77,7 +78,7 @@ type Cloud struct {
 
 // service is one version of the service.
 type service interface {
-	open(ctx context.Context, rate int) (link, error)
+	open(ctx context.Context, rate int) (rotate.Link, error)
 	close() error
 }
 
@@ -96,7 +97,7 @@ func New(o Options) (*Recognizer, error) {
 		o.Language = "en-US"
 	}
 	if o.Rotate <= 0 {
-		o.Rotate = rotate
+		o.Rotate = lasting
 	}
 	o.Limits = o.Limits.Or(limits)
 	switch o.Version {
@@ -110,7 +111,7 @@ func New(o Options) (*Recognizer, error) {
 		return nil, fmt.Errorf("%w: version %d of Google's recognizer, there are 1 and 2", provider.ErrBadRequest, o.Version)
 	}
 	r.o = o
-	dial, err := o.dial()
+	dial, err := google.Access{Endpoint: o.Endpoint, Credentials: o.Credentials, Connect: o.Limits.Connect}.Options()
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +123,7 @@ func New(o Options) (*Recognizer, error) {
 		r.service, err = newV1(ctx, o, dial)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: set GOOGLE_APPLICATION_CREDENTIALS to a service account's file, or run 'gcloud auth application-default login': %s",
-			provider.ErrAuth, plain(err.Error()))
+		return nil, google.NoClient(err)
 	}
 	return r, nil
 }
@@ -162,30 +162,6 @@ func (c Cloud) recognizer() string {
 	return "projects/" + c.Project + "/locations/" + c.Location + "/recognizers/" + c.Recognizer
 }
 
-// dial is how the service is reached.
-func (o Options) dial() ([]option.ClientOption, error) {
-	plainHost, bare := strings.CutPrefix(o.Endpoint, "http://")
-	if strings.ContainsAny(plainHost, "/ @") || bare && plainHost == "" {
-		return nil, fmt.Errorf("%w: endpoint of Google's recognizer must be like host:port, or http://host:port without TLS", provider.ErrBadRequest)
-	}
-	back := backoff.DefaultConfig // its longest wait is two minutes
-	back.BaseDelay, back.MaxDelay = 100*time.Millisecond, 2*time.Second
-	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
-		Backoff: back, MinConnectTimeout: o.Limits.Connect + time.Second, // our own limit tells more
-	}))}
-	if o.Endpoint != "" {
-		opts = append(opts, option.WithEndpoint(plainHost))
-	}
-	switch {
-	case bare:
-		opts = append(opts, option.WithoutAuthentication(),
-			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
-	case o.Credentials != "":
-		opts = append(opts, option.WithAuthCredentialsFile(option.ServiceAccount, o.Credentials))
-	}
-	return opts, nil
-}
-
 // Close closes the connection. No call may be under way or follow.
 func (r *Recognizer) Close() error { return r.service.close() }
 
@@ -195,29 +171,6 @@ func (r *Recognizer) Warm(ctx context.Context) error {
 	defer watch.Stop()
 	watch.Await("connection", r.o.Limits.Connect)
 	_, err := r.service.open(own, media.ListenRate)
-	return r.explain(ctx, own, err)
-}
-
-// Recognize follows the contract of package stt; how it divides speech is in the package's comment. It
-// gives a Final also for speech that nobody flushed, after 2 s of silence. Errors are those of package
-// provider: [*provider.Error], [*provider.Timeout], or one that wraps a class.
-func (r *Recognizer) Recognize(ctx context.Context, in media.Source[stt.Audio]) iter.Seq2[stt.Result, error] {
-	return func(yield func(stt.Result, error) bool) {
-		c := &call{
-			rotate: r.o.Rotate, limits: r.o.Limits, events: make(chan event),
-			out: output{yield: yield},
-			in:  input{audio: make(chan stt.Audio), taken: make(chan struct{})},
-		}
-		c.open = func(ctx context.Context) (link, error) { return r.service.open(ctx, c.in.rate) }
-		err := r.explain(ctx, ctx, c.serve(ctx, in))
-		if err != nil && !c.out.left {
-			yield(stt.Result{}, err)
-		}
-	}
-}
-
-// explain says what was tried. What ended the caller's ctx is returned as it is.
-func (r *Recognizer) explain(ctx, own context.Context, err error) error {
 	var late *provider.Timeout
 	switch {
 	case context.Cause(ctx) != nil:
@@ -226,13 +179,31 @@ func (r *Recognizer) explain(ctx, own context.Context, err error) error {
 		return nil
 	case errors.As(context.Cause(own), &late):
 		err = late
-	case err == io.EOF:
-		err = fmt.Errorf("%w: the stream was ended again and again", provider.ErrUnavailable)
 	}
+	return fmt.Errorf("%s: %w", r.tried(), err)
+}
+
+// Recognize follows the contract of package stt; how it divides speech is in the package's comment. It
+// gives a Final also for speech that nobody flushed, after 2 s of silence. Errors are those of package
+// provider: [*provider.Error], [*provider.Timeout], or one that wraps a class.
+func (r *Recognizer) Recognize(ctx context.Context, in media.Source[stt.Audio]) iter.Seq2[stt.Result, error] {
+	l := r.o.Limits
+	return rotate.Recognize(ctx, in, rotate.Options{
+		Open:   r.service.open,
+		Chunk:  chunk,
+		Rotate: r.o.Rotate,
+		Late:   r.o.Rotate + r.o.Rotate/6,
+		Limits: rotate.Limits{Connect: l.Connect, First: l.Gap, Gap: l.Gap, Settle: l.First, Total: l.Total},
+		Again:  rotate.Again{Tries: tries, Pause: pause, Busy: pause},
+	}, r.tried())
+}
+
+// tried says what was.
+func (r *Recognizer) tried() string {
 	if r.o.Version == 2 {
-		return fmt.Errorf("recognize speech by %s (%s in %s): %w", r.name, r.o.Model, r.o.Cloud.Location, err)
+		return fmt.Sprintf("recognize speech by %s (%s in %s)", r.name, r.o.Model, r.o.Cloud.Location)
 	}
-	return fmt.Errorf("recognize speech by %s: %w", r.name, err)
+	return "recognize speech by " + r.name
 }
 
 // offset is a time as Google writes it; none is 0.

@@ -2,7 +2,6 @@ package google
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,10 +12,10 @@ import (
 
 	v1pb "cloud.google.com/go/speech/apiv1/speechpb"
 	v2pb "cloud.google.com/go/speech/apiv2/speechpb"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"parley/internal/provider"
@@ -191,12 +190,19 @@ func TestWrongRegion(t *testing.T) {
 }
 
 func TestRetryDelay(t *testing.T) {
-	s, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(durationpb.New(time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e := failedV1(s.Err()); !errors.Is(e, provider.ErrQuota) {
-		t.Errorf("error %v", e)
+	for given, want := range map[time.Duration]time.Duration{3 * time.Second: 3 * time.Second, -time.Second: 0, 999 * time.Hour: 24 * time.Hour} {
+		delay, err := proto.Marshal(durationpb.New(given))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := status.New(codes.ResourceExhausted, "slow down").Proto()
+		p.Details = append(p.Details, &anypb.Any{
+			TypeUrl: "type.googleapis.com/google.rpc.RetryInfo", Value: append([]byte{1<<3 | 2, byte(len(delay))}, delay...),
+		})
+		var e *provider.Error
+		if err := failedV1(status.ErrorProto(p)); !errors.Is(err, provider.ErrQuota) || !errors.As(err, &e) || e.RetryAfter != want {
+			t.Errorf("%v: error %v, try again after %v", given, err, e.RetryAfter)
+		}
 	}
 }
 
@@ -454,8 +460,8 @@ func TestNew(t *testing.T) {
 		{"no host", Options{Endpoint: "http://"}, provider.ErrBadRequest},
 		{"password", Options{Endpoint: "http://user:secret@host"}, provider.ErrBadRequest},
 		{"plain", Options{Endpoint: "http://127.0.0.1:1"}, nil},
-		{"account", Options{Credentials: account(t)}, nil},
-		{"account, v2", Options{Version: 2, Credentials: account(t), Cloud: Cloud{Project: "p", Location: "eu"}}, nil},
+		{"account", Options{Credentials: own.Account(t)}, nil},
+		{"account, v2", Options{Version: 2, Credentials: own.Account(t), Cloud: Cloud{Project: "p", Location: "eu"}}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -464,7 +470,7 @@ func TestNew(t *testing.T) {
 				t.Fatalf("got %v, error %v", r, err)
 			}
 			if err != nil {
-				safe(t, err)
+				own.Safe(t, err)
 				if strings.Contains(err.Error(), "secret") {
 					t.Errorf("error %v tells a password", err)
 				}
@@ -481,8 +487,8 @@ func TestNew(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	both(t, func(t *testing.T, version int) {
 		f := &fake{}
-		f.start(t, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{own.cert}})))
-		o := Options{Version: version, Endpoint: f.addr, Credentials: account(t)}
+		f.start(t, own.Server())
+		o := Options{Version: version, Endpoint: f.addr, Credentials: own.Account(t)}
 		r := f.client(t, o)
 		if err := r.Warm(t.Context()); err != nil {
 			t.Fatal(err)
@@ -493,7 +499,7 @@ func TestCredentials(t *testing.T) {
 		f.plans = func(int) plan { return plan{refuse: status.Error(codes.Unauthenticated, "wrong: "+token)} }
 		f.mu.Unlock()
 		jwt, ok := strings.CutPrefix(token, "Bearer ")
-		if !ok || !signed(jwt) {
+		if !ok || !own.Signed(jwt) {
 			t.Errorf("authorization %q is not signed by the account", token)
 		}
 		fails(t, r, say(1, 3), provider.ErrAuth, "wrong: [key]")
@@ -503,8 +509,12 @@ func TestCredentials(t *testing.T) {
 func TestWarm(t *testing.T) {
 	both(t, func(t *testing.T, version int) {
 		f := &fake{}
-		if err := f.client(t, Options{Version: version}).Warm(t.Context()); err != nil {
-			t.Error(err)
+		r := f.client(t, Options{Version: version})
+		if err := r.Warm(t.Context()); err != nil || f.conns.Load() != 1 {
+			t.Errorf("%d connections, error %v", f.conns.Load(), err)
+		}
+		if expect(t, r, say(1, 3), spoken(1, 3)); f.conns.Load() != 1 {
+			t.Error("the first call connects although it was done before")
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("gone")

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"parley/stt"
+	"parley/stt/rotate"
 )
 
 // v1 is version 1 of the service.
@@ -38,26 +39,26 @@ func failedV1(err error) error {
 	return failed(err, codes.OutOfRange, "maximum allowed stream duration", "audio timeout")
 }
 
-func (v *v1) open(ctx context.Context, rate int) (link, error) {
+func (v *v1) open(ctx context.Context, rate int) (rotate.Link, error) {
 	stream, err := v.client.StreamingRecognize(ctx)
 	if err != nil {
-		return link{}, failedV1(err)
+		return rotate.Link{}, failedV1(err)
 	}
 	_ = stream.Send(v.config(rate)) // why it failed is what Recv tells
-	return link{
-		send: func(pcm []byte) error {
+	return rotate.Link{
+		Send: func(pcm []byte) error {
 			return stream.Send(&speechpb.StreamingRecognizeRequest{
 				StreamingRequest: &speechpb.StreamingRecognizeRequest_AudioContent{AudioContent: pcm},
 			})
 		},
-		finish: stream.CloseSend,
-		recv: func() (reply, error) {
+		Finish: stream.CloseSend,
+		Recv: func() (rotate.Reply, error) {
 			r, err := stream.Recv()
 			if err == nil && r.GetError() != nil {
 				err = status.ErrorProto(r.GetError())
 			}
 			if err != nil {
-				return reply{}, failedV1(err)
+				return rotate.Reply{}, failedV1(err)
 			}
 			return replyV1(r), nil
 		},
@@ -85,7 +86,7 @@ func (v *v1) config(rate int) *speechpb.StreamingRecognizeRequest {
 }
 
 // replyV1 is a message as a reply.
-func replyV1(m *speechpb.StreamingRecognizeResponse) (r reply) {
+func replyV1(m *speechpb.StreamingRecognizeResponse) (r rotate.Reply) {
 	var open strings.Builder
 	for _, p := range m.GetResults() {
 		if len(p.GetAlternatives()) == 0 {
@@ -94,22 +95,22 @@ func replyV1(m *speechpb.StreamingRecognizeResponse) (r reply) {
 		best := p.GetAlternatives()[0]
 		if !p.GetIsFinal() {
 			open.WriteString(best.GetTranscript())
-			r.openEnd = max(r.openEnd, offset(p.GetResultEndTime()))
+			r.Open.End = max(r.Open.End, offset(p.GetResultEndTime()))
 			continue
 		}
-		r.settled, r.end = r.settled+best.GetTranscript(), max(r.end, offset(p.GetResultEndTime()))
+		r.Settled.Text, r.Settled.End = r.Settled.Text+best.GetTranscript(), max(r.Settled.End, offset(p.GetResultEndTime()))
 		for _, w := range best.GetWords() {
-			r.words = append(r.words, stt.Word{Text: w.GetWord(), Start: offset(w.GetStartTime()), End: offset(w.GetEndTime())})
+			r.Settled.Words = append(r.Settled.Words, stt.Word{Text: w.GetWord(), Start: offset(w.GetStartTime()), End: offset(w.GetEndTime())})
 		}
 	}
-	r.open, r.at = open.String(), offset(m.GetSpeechEventTime())
+	r.Open.Text, r.At = open.String(), offset(m.GetSpeechEventTime())
 	switch m.GetSpeechEventType() {
 	case speechpb.StreamingRecognizeResponse_SPEECH_ACTIVITY_BEGIN:
-		r.mark = began
+		r.Mark = rotate.Began
 	case speechpb.StreamingRecognizeResponse_SPEECH_ACTIVITY_END:
-		r.mark = ended
+		r.Mark = rotate.Ended
 	case speechpb.StreamingRecognizeResponse_END_OF_SINGLE_UTTERANCE, speechpb.StreamingRecognizeResponse_SPEECH_ACTIVITY_TIMEOUT:
-		r.mark = enough
+		r.Mark = rotate.Enough
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"parley/stt"
+	"parley/stt/rotate"
 )
 
 // v2 is version 2 of the service.
@@ -37,23 +38,23 @@ func failedV2(err error) error {
 	return failed(err, codes.Aborted, "max duration", "stream timed out")
 }
 
-func (v *v2) open(ctx context.Context, rate int) (link, error) {
+func (v *v2) open(ctx context.Context, rate int) (rotate.Link, error) {
 	stream, err := v.client.StreamingRecognize(ctx)
 	if err != nil {
-		return link{}, failedV2(err)
+		return rotate.Link{}, failedV2(err)
 	}
 	_ = stream.Send(v.config(rate)) // why it failed is what Recv tells
-	return link{
-		send: func(pcm []byte) error {
+	return rotate.Link{
+		Send: func(pcm []byte) error {
 			return stream.Send(&speechpb.StreamingRecognizeRequest{
 				StreamingRequest: &speechpb.StreamingRecognizeRequest_Audio{Audio: pcm},
 			})
 		},
-		finish: stream.CloseSend,
-		recv: func() (reply, error) {
+		Finish: stream.CloseSend,
+		Recv: func() (rotate.Reply, error) {
 			r, err := stream.Recv()
 			if err != nil {
-				return reply{}, failedV2(err)
+				return rotate.Reply{}, failedV2(err)
 			}
 			return replyV2(r), nil
 		},
@@ -87,7 +88,7 @@ func (v *v2) config(rate int) *speechpb.StreamingRecognizeRequest {
 }
 
 // replyV2 is a message as a reply.
-func replyV2(m *speechpb.StreamingRecognizeResponse) (r reply) {
+func replyV2(m *speechpb.StreamingRecognizeResponse) (r rotate.Reply) {
 	var open strings.Builder
 	for _, p := range m.GetResults() {
 		if len(p.GetAlternatives()) == 0 {
@@ -96,22 +97,22 @@ func replyV2(m *speechpb.StreamingRecognizeResponse) (r reply) {
 		best := p.GetAlternatives()[0]
 		if !p.GetIsFinal() {
 			open.WriteString(best.GetTranscript())
-			r.openEnd = max(r.openEnd, offset(p.GetResultEndOffset()))
+			r.Open.End = max(r.Open.End, offset(p.GetResultEndOffset()))
 			continue
 		}
-		r.settled, r.end = r.settled+best.GetTranscript(), max(r.end, offset(p.GetResultEndOffset()))
+		r.Settled.Text, r.Settled.End = r.Settled.Text+best.GetTranscript(), max(r.Settled.End, offset(p.GetResultEndOffset()))
 		for _, w := range best.GetWords() {
-			r.words = append(r.words, stt.Word{Text: w.GetWord(), Start: offset(w.GetStartOffset()), End: offset(w.GetEndOffset())})
+			r.Settled.Words = append(r.Settled.Words, stt.Word{Text: w.GetWord(), Start: offset(w.GetStartOffset()), End: offset(w.GetEndOffset())})
 		}
 	}
-	r.open, r.at = open.String(), offset(m.GetSpeechEventOffset())
+	r.Open.Text, r.At = open.String(), offset(m.GetSpeechEventOffset())
 	switch m.GetSpeechEventType() {
 	case speechpb.StreamingRecognizeResponse_SPEECH_ACTIVITY_BEGIN:
-		r.mark = began
+		r.Mark = rotate.Began
 	case speechpb.StreamingRecognizeResponse_SPEECH_ACTIVITY_END:
-		r.mark = ended
+		r.Mark = rotate.Ended
 	case speechpb.StreamingRecognizeResponse_END_OF_SINGLE_UTTERANCE:
-		r.mark = enough
+		r.Mark = rotate.Enough
 	}
 	return r
 }

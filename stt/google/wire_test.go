@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"parley/stt/rotate"
 )
 
 type serverV1 struct {
@@ -52,11 +54,11 @@ func (s *serverV1) StreamingRecognize(st v1pb.Speech_StreamingRecognizeServer) e
 				r.Error = m.fault.Proto()
 			}
 			switch m.mark {
-			case began:
+			case rotate.Began:
 				r.SpeechEventType = v1pb.StreamingRecognizeResponse_SPEECH_ACTIVITY_BEGIN
-			case ended:
+			case rotate.Ended:
 				r.SpeechEventType = v1pb.StreamingRecognizeResponse_SPEECH_ACTIVITY_END
-			case enough:
+			case rotate.Enough:
 				r.SpeechEventType = v1pb.StreamingRecognizeResponse_END_OF_SINGLE_UTTERANCE
 			}
 			if m.bare {
@@ -112,11 +114,11 @@ func (s *serverV2) StreamingRecognize(st v2pb.Speech_StreamingRecognizeServer) e
 		send: func(m saying) error {
 			r := &v2pb.StreamingRecognizeResponse{SpeechEventOffset: durationpb.New(m.at)}
 			switch m.mark {
-			case began:
+			case rotate.Began:
 				r.SpeechEventType = v2pb.StreamingRecognizeResponse_SPEECH_ACTIVITY_BEGIN
-			case ended:
+			case rotate.Ended:
 				r.SpeechEventType = v2pb.StreamingRecognizeResponse_SPEECH_ACTIVITY_END
-			case enough:
+			case rotate.Enough:
 				r.SpeechEventType = v2pb.StreamingRecognizeResponse_END_OF_SINGLE_UTTERANCE
 			}
 			if m.bare {

@@ -2,15 +2,11 @@ package openai
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"parley/internal/provider"
 )
@@ -158,36 +154,4 @@ func TestErrorAtOnce(t *testing.T) {
 		_, err := told(recognizer(t, h, Options{Stream: stream}), frames("vvvv!"))
 		fails(t, err, provider.ErrBadRequest, "it broke")
 	}
-}
-
-// FuzzAnswers looks for a panic, for events that depend on how a body comes in pieces, and for lines that a client
-// would not understand.
-func FuzzAnswers(f *testing.F) {
-	for _, tt := range answers {
-		f.Add(tt.body)
-	}
-	f.Fuzz(func(t *testing.T, in string) {
-		for name, open := range map[string]func(io.ReadCloser) (io.ReadCloser, error){"events": events, "single": single} {
-			read := func(r io.Reader) (string, error) {
-				body, err := open(io.NopCloser(r))
-				if err != nil {
-					return "", err
-				}
-				b, err := io.ReadAll(body)
-				return string(b), err
-			}
-			whole, err := read(strings.NewReader(in))
-			cut, cutErr := read(iotest.OneByteReader(strings.NewReader(in)))
-			if whole != cut || fmt.Sprint(err) != fmt.Sprint(cutErr) {
-				t.Errorf("%s: at once %q, %v; by bytes %q, %v", name, whole, err, cut, cutErr)
-			}
-			if lines := strings.Split(whole, "\n"); name == "events" && slices.ContainsFunc(lines, func(l string) bool { return l != "" && !strings.HasPrefix(l, "data: ") }) {
-				t.Errorf("lines %q", lines)
-			}
-			var e *provider.Error
-			if errors.As(err, &e) && e.Class == nil {
-				t.Errorf("error %+v", e)
-			}
-		}
-	})
 }

@@ -59,21 +59,21 @@ func (r *Recognizer) ask(ctx context.Context, j job, partial func(string)) (h he
 	own, watch := provider.NewWatch(ctx, r.o.Limits.Total)
 	defer watch.Stop()
 	watch.Await("text", r.o.Limits.First)
-	x := &exchange{http: r.http, open: single}
+	x := &provider.Exchange{HTTP: r.http, Open: provider.OpenObject}
 	if r.o.Stream {
-		x.open = events
+		x.Open = provider.OpenEvents
 		h.text, err = r.stream(own, watch, x, j, partial)
 	} else {
 		h, err = r.file(own, x, j)
 	}
 	if err != nil {
-		return h, x.fail(ctx, own, "transcribe speech with "+strconv.Quote(r.o.Model), r.o.Key, err)
+		return h, x.Fail(ctx, own, "transcribe speech with "+strconv.Quote(r.o.Model), r.o.Key, err)
 	}
 	return h, nil
 }
 
 // file has an utterance transcribed at once.
-func (r *Recognizer) file(ctx context.Context, x *exchange, j job) (heard, error) {
+func (r *Recognizer) file(ctx context.Context, x *provider.Exchange, j job) (heard, error) {
 	req := legacy.AudioRequest{
 		Model: r.o.Model, FilePath: "speech.wav", Reader: wave{wav(j)},
 		Language: r.o.Language, Prompt: r.o.Prompt, Format: legacy.AudioResponseFormatJSON,
@@ -93,15 +93,6 @@ func (r *Recognizer) file(ctx context.Context, x *exchange, j job) (heard, error
 	return h, err
 }
 
-// single opens an answer that is one JSON object.
-func single(body io.ReadCloser) (io.ReadCloser, error) {
-	data, err := whole(body)
-	if err != nil {
-		return nil, err
-	}
-	return &rest{Reader: bytes.NewReader(data), Closer: body}, nil
-}
-
 // place is so many seconds after the utterance's start, not before at nor after its end: servers round, and
 // sometimes dream.
 func place(j job, seconds float64, at time.Duration) time.Duration {
@@ -112,7 +103,7 @@ func place(j job, seconds float64, at time.Duration) time.Duration {
 }
 
 // stream has an utterance transcribed, and tells its text as it comes.
-func (r *Recognizer) stream(ctx context.Context, watch *provider.Watch, x *exchange, j job, partial func(string)) (string, error) {
+func (r *Recognizer) stream(ctx context.Context, watch *provider.Watch, x *provider.Exchange, j job, partial func(string)) (string, error) {
 	service := openai.NewAudioTranscriptionService(option.WithBaseURL(r.o.BaseURL), option.WithAPIKey(r.o.Key),
 		option.WithHTTPClient(x), option.WithMaxRetries(0))
 	req := openai.AudioTranscriptionNewParams{

@@ -66,7 +66,7 @@ type Recognizer struct {
 // for OpenAI, and provider.ErrBadRequest for options that do not fit together.
 func New(o Options) (*Recognizer, error) {
 	var err error
-	if o.BaseURL, o.Key, err = address(o.BaseURL, o.Key); err != nil {
+	if o.BaseURL, o.Key, err = provider.Address(o.BaseURL, o.Key); err != nil {
 		return nil, fmt.Errorf("open recognizer: %w", err)
 	}
 	switch {
@@ -81,14 +81,14 @@ func New(o Options) (*Recognizer, error) {
 		o.Model = defaultModel
 	}
 	o.Limits = o.Limits.Or(limits)
-	return &Recognizer{o: o, http: client(o.Limits.Connect)}, nil
+	return &Recognizer{o: o, http: provider.Client(o.Limits.Connect)}, nil
 }
 
 // Close closes the connections that are not in use. The Recognizer can still be used.
 func (r *Recognizer) Close() { r.http.CloseIdleConnections() }
 
 // batch is the library's client for one exchange.
-func (r *Recognizer) batch(x *exchange) *legacy.Client {
+func (r *Recognizer) batch(x *provider.Exchange) *legacy.Client {
 	c := legacy.DefaultConfig(r.o.Key)
 	c.BaseURL = r.o.BaseURL
 	c.HTTPClient = x

@@ -180,10 +180,37 @@ func (v *Voice) Close() { v.http.CloseIdleConnections() }
 // Rate is the rate of the voice's audio, in samples a second.
 func (v *Voice) Rate() int { return v.o.Rate }
 
-// Warm fetches the credentials, which may need a call over the network, and keeps them.
+// Warm fetches the credentials, which may need a call over the network, and connects, so that the first phrase waits for
+// neither. Nothing is billed: what it asks for is refused.
 func (v *Voice) Warm(ctx context.Context) error {
-	_, err := v.credentials(ctx)
-	return err
+	own, watch := provider.NewWatch(ctx, 0)
+	defer watch.Stop()
+	_, err := v.credentials(own)
+	if err == nil {
+		watch.Await("connection", v.o.Limits.Connect)
+		err = v.connect(own)
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("connect to Amazon Polly: %w", v.failure(own, err))
+	}
+	return nil
+}
+
+func (v *Voice) connect(ctx context.Context) error {
+	root := url.URL{Scheme: v.stream.Scheme, Host: v.stream.Host, Path: "/"}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root.String(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := v.http.Do(req)
+	if err != nil {
+		return err
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, provider.MaxErrorBody) // only for the connection's sake
+	return resp.Body.Close()
 }
 
 var errLeft = errors.New("the loop was left")

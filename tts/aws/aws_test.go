@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,6 +204,57 @@ func TestNew(t *testing.T) {
 	if err != nil || v.stream.String() != "http://127.0.0.1:1/x/v1/synthesisStream" {
 		t.Errorf("URL %v, error %v", v.stream, err)
 	}
+}
+
+// role has the credentials come over the network, as those of a role do, and counts how often.
+func role(t *testing.T) *atomic.Int32 {
+	t.Helper()
+	var n atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n.Add(1)
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId":%q,"SecretAccessKey":%q,"Token":%q,"Expiration":%q}`, keyID, secret, token, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}))
+	t.Cleanup(srv.Close)
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", srv.URL+"/role")
+	return &n
+}
+
+// TestWarm: the first phrase waits neither for the credentials of a role nor for a connection.
+func TestWarm(t *testing.T) {
+	asked := role(t)
+	for _, o := range []Options{{}, {Stream: true}} {
+		asked.Store(0)
+		s := &service{}
+		v := voice(t, s, o)
+		if err := v.Warm(t.Context()); err != nil || asked.Load() != 1 || s.conns.Load() != 1 {
+			t.Errorf("asked %d times, %d connections, error %v", asked.Load(), s.conns.Load(), err)
+		}
+		says(t, told(t, v, media.Of("Hello.")), "Hello.")
+		if asked.Load() != 1 || s.began.Load() != 1 {
+			t.Errorf("asked %d times, %d connections were made", asked.Load(), s.began.Load())
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := New(Options{Endpoint: "https://" + l.Addr().String(), Limits: provider.Limits{Connect: 80 * ms}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Warm(t.Context()); !errors.Is(err, provider.ErrUnavailable) { // it takes the connection, and says nothing
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gone := errors.New("gone")
+	cancel(gone)
+	if err := v.Warm(ctx); err != gone {
+		t.Errorf("error %v", err)
+	}
+	_ = l.Close()
 }
 
 func TestNoCredentials(t *testing.T) {

@@ -46,6 +46,7 @@ type service struct {
 	gone   chan struct{} // an item for every request that has ended
 	open   atomic.Int32  // requests
 	conns  atomic.Int32  // connections
+	began  atomic.Int32  // connections, those that have ended too
 }
 
 // free waits until f, called again and again, has made n zero.
@@ -87,6 +88,7 @@ func (s *service) start(t testing.TB, tls bool) string {
 		switch state {
 		case http.StateNew:
 			s.conns.Add(1)
+			s.began.Add(1)
 		case http.StateClosed, http.StateHijacked:
 			s.conns.Add(-1)
 		}
@@ -123,6 +125,10 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		default:
 		}
 	}()
+	if r.Method == http.MethodGet {
+		refuse(w, http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token")
+		return
+	}
 	if r.URL.Path == "/v1/synthesisStream" {
 		s.stream(w, r)
 		return

@@ -6,8 +6,8 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,18 +19,17 @@ import (
 	"google.golang.org/grpc/status"
 
 	"parley/internal/provider"
+	"parley/internal/provider/google/googletest"
 	"parley/media"
 	"parley/tts"
 )
 
+var own *googletest.Own
+
 func TestMain(m *testing.M) {
-	if err := trustOurselves(); err != nil {
+	var err error
+	if own, err = googletest.New(); err != nil {
 		panic(err)
-	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
-		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
-			panic(err)
-		}
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -104,6 +103,7 @@ type fake struct {
 	asked  []*asked
 	header []string
 	addr   string
+	conns  *atomic.Int32
 	busy   int // requests under way
 }
 
@@ -247,6 +247,7 @@ func (f *fake) start(t testing.TB, opts ...grpc.ServerOption) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, f.conns = googletest.Counted(l)
 	srv := grpc.NewServer(opts...)
 	pb.RegisterTextToSpeechServer(srv, f)
 	served := make(chan struct{})
@@ -288,7 +289,7 @@ func listen(t testing.TB, speech func(yield func(tts.Audio, error) bool)) (pcm [
 	t.Helper()
 	for a, err := range speech {
 		if err != nil {
-			safe(t, err)
+			own.Safe(t, err)
 			return pcm, err
 		}
 		if a.At != media.Samples(len(pcm), a.Rate) || a.Duration() > frame {

@@ -24,12 +24,9 @@ import (
 	"time"
 
 	texttospeech "cloud.google.com/go/texttospeech/apiv1"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"parley/internal/provider"
+	"parley/internal/provider/google"
 	"parley/media"
 	"parley/tts"
 )
@@ -77,7 +74,6 @@ func New(o Options) (*Voice, error) {
 		o.Rate = media.SpeakRate
 	}
 	o.Limits = o.Limits.Or(limits)
-	host, bare := strings.CutPrefix(o.Endpoint, "http://")
 	switch {
 	case o.Rate < 8000 || o.Rate > 48000:
 		return nil, fmt.Errorf("%w: a rate of %d Hz, from 8000 to 48000 are possible", provider.ErrBadRequest, o.Rate)
@@ -85,15 +81,16 @@ func New(o Options) (*Voice, error) {
 		return nil, fmt.Errorf("%w: a speed of %v, from 0.25 to 2 are possible", provider.ErrBadRequest, o.Speed)
 	case o.Language == "":
 		return nil, fmt.Errorf("%w: voice %q does not begin with a language: name one", provider.ErrBadRequest, o.Voice)
-	case strings.ContainsAny(host, "/ @") || bare && host == "":
-		return nil, fmt.Errorf("%w: endpoint of Google's voice must be like host:port, or http://host:port without TLS", provider.ErrBadRequest)
+	}
+	dial, err := google.Access{Endpoint: o.Endpoint, Credentials: o.Credentials, Connect: o.Limits.Connect}.Options()
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.Limits.Connect)
 	defer cancel()
-	client, err := texttospeech.NewClient(ctx, o.dial(host, bare)...)
+	client, err := texttospeech.NewClient(ctx, dial...)
 	if err != nil {
-		return nil, fmt.Errorf("%w: set GOOGLE_APPLICATION_CREDENTIALS to a service account's file, or run 'gcloud auth application-default login': %s",
-			provider.ErrAuth, plain(err.Error()))
+		return nil, google.NoClient(err)
 	}
 	client.CallOptions.StreamingSynthesize = nil // it would try for ever to open a stream
 	client.CallOptions.SynthesizeSpeech = nil    // and for five minutes to be answered
@@ -107,26 +104,6 @@ func language(voice string) string {
 		return ""
 	}
 	return parts[0] + "-" + parts[1]
-}
-
-// dial is how the service is reached.
-func (o Options) dial(host string, bare bool) []option.ClientOption {
-	back := backoff.DefaultConfig // its longest wait is two minutes
-	back.BaseDelay, back.MaxDelay = 100*time.Millisecond, 2*time.Second
-	opts := []option.ClientOption{option.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
-		Backoff: back, MinConnectTimeout: o.Limits.Connect + time.Second, // our own limit tells more
-	}))}
-	if host != "" {
-		opts = append(opts, option.WithEndpoint(host))
-	}
-	switch {
-	case bare:
-		opts = append(opts, option.WithoutAuthentication(),
-			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
-	case o.Credentials != "":
-		opts = append(opts, option.WithAuthCredentialsFile(option.ServiceAccount, o.Credentials))
-	}
-	return opts
 }
 
 // Close closes the connection. No call may be under way or follow.
@@ -182,4 +159,13 @@ func (v *Voice) explain(ctx, own context.Context, err error) error {
 		err = late
 	}
 	return fmt.Errorf("speak by google (%s): %w", v.o.Voice, err)
+}
+
+// failed gives an error of the client library its class. An answer that broke off is provider.ErrTruncated.
+func failed(err error, begun bool) *provider.Error {
+	e, _ := google.Failed(err)
+	if begun && e.Class == provider.ErrUnavailable {
+		e.Class = provider.ErrTruncated
+	}
+	return e
 }

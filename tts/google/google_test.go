@@ -2,7 +2,6 @@ package google
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"iter"
@@ -13,9 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"parley/internal/provider"
@@ -376,7 +373,7 @@ func TestNew(t *testing.T) {
 		{"speed", Options{Speed: 3}, provider.ErrBadRequest},
 		{"voice without a language", Options{Voice: "Kore"}, provider.ErrBadRequest},
 		{"endpoint", Options{Endpoint: "http://user:secret@host"}, provider.ErrBadRequest},
-		{"account", Options{Credentials: account(t)}, nil},
+		{"account", Options{Credentials: own.Account(t)}, nil},
 		{"three letters", Options{Voice: "cmn-CN-Chirp3-HD-Kore", Endpoint: "http://127.0.0.1:1"}, nil},
 	}
 	for _, tt := range tests {
@@ -386,7 +383,7 @@ func TestNew(t *testing.T) {
 				t.Fatalf("got %v, error %v", v, err)
 			}
 			if err != nil {
-				safe(t, err)
+				own.Safe(t, err)
 				if strings.Contains(err.Error(), "secret") {
 					t.Errorf("error %v tells a password", err)
 				}
@@ -401,8 +398,8 @@ func TestNew(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	both(t, func(t *testing.T, o Options) {
 		f := &fake{}
-		f.start(t, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{own.cert}})))
-		o.Endpoint, o.Credentials = f.addr, account(t)
+		f.start(t, own.Server())
+		o.Endpoint, o.Credentials = f.addr, own.Account(t)
 		v := f.client(t, o)
 		if err := v.Warm(t.Context()); err != nil {
 			t.Fatal(err)
@@ -413,7 +410,7 @@ func TestCredentials(t *testing.T) {
 		f.plans = func(int) plan { return plan{refuse: status.Error(codes.Unauthenticated, "wrong: "+token)} }
 		f.mu.Unlock()
 		jwt, ok := strings.CutPrefix(token, "Bearer ")
-		if !ok || !signed(jwt) {
+		if !ok || !own.Signed(jwt) {
 			t.Errorf("authorization %q is not signed by the account", token)
 		}
 		if _, err := said(t, v, "Hello."); !errors.Is(err, provider.ErrAuth) || !strings.Contains(err.Error(), "wrong: [key]") {
@@ -424,8 +421,12 @@ func TestCredentials(t *testing.T) {
 
 func TestWarm(t *testing.T) {
 	f := &fake{}
-	if err := f.client(t, Options{}).Warm(t.Context()); err != nil {
-		t.Error(err)
+	v := f.client(t, Options{})
+	if err := v.Warm(t.Context()); err != nil || f.conns.Load() != 1 {
+		t.Errorf("%d connections, error %v", f.conns.Load(), err)
+	}
+	if heard(t, f, v, "Hello."); f.conns.Load() != 1 {
+		t.Error("the first call connects although it was done before")
 	}
 	nobody := &fake{addr: "127.0.0.1:1"}
 	if err := nobody.client(t, Options{}).Warm(t.Context()); !errors.Is(err, provider.ErrUnavailable) {

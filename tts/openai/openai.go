@@ -59,7 +59,7 @@ type Voice struct {
 // OpenAI, and provider.ErrBadRequest for options that do not fit.
 func New(o Options) (*Voice, error) {
 	var err error
-	if o.BaseURL, o.Key, err = address(o.BaseURL, o.Key); err != nil {
+	if o.BaseURL, o.Key, err = provider.Address(o.BaseURL, o.Key); err != nil {
 		return nil, fmt.Errorf("open voice: %w", err)
 	}
 	if o.Model == "" {
@@ -87,14 +87,14 @@ func New(o Options) (*Voice, error) {
 		return nil, fmt.Errorf("open voice: %w: %s", provider.ErrBadRequest, bad)
 	}
 	o.Limits = o.Limits.Or(limits)
-	return &Voice{o: o, http: client(o.Limits.Connect)}, nil
+	return &Voice{o: o, http: provider.Client(o.Limits.Connect)}, nil
 }
 
 // Close closes the connections that are not in use. The Voice can still be used.
 func (v *Voice) Close() { v.http.CloseIdleConnections() }
 
 // client is the library's client for one exchange.
-func (v *Voice) client(x *exchange) *openai.Client {
+func (v *Voice) client(x *provider.Exchange) *openai.Client {
 	c := openai.DefaultConfig(v.o.Key)
 	c.BaseURL = v.o.BaseURL
 	c.HTTPClient = x

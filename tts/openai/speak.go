@@ -67,18 +67,18 @@ func (s *speech) all(ctx, own context.Context, text media.Source[string]) error 
 func (s *speech) say(ctx, own context.Context, text string) error {
 	defer s.watch.Rest()
 	s.watch.Await("first sound", s.o.Limits.First)
-	x := &exchange{http: s.http}
+	x := &provider.Exchange{HTTP: s.http}
 	if s.o.Events {
-		x.amend = eventful
+		x.Amend = eventful
 	}
 	err := s.answer(own, x, text)
 	if err == nil || err == errLeft {
 		return err
 	}
-	return x.fail(ctx, own, "speak with "+strconv.Quote(s.o.Model), s.o.Key, err)
+	return x.Fail(ctx, own, "speak with "+strconv.Quote(s.o.Model), s.o.Key, err)
 }
 
-func (s *speech) answer(ctx context.Context, x *exchange, text string) error {
+func (s *speech) answer(ctx context.Context, x *provider.Exchange, text string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	body, err := s.client(x).CreateSpeech(ctx, s.request(text))

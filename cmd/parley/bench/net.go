@@ -51,7 +51,7 @@ func (cmd *NetCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	parts, done, err := serve.Engines{STT: cmd.STT, LLM: "echo", TTS: "tone", VAD: "energy", Models: cmd.Models}.Open(ctx, slog.New(slog.DiscardHandler))
+	parts, done, err := serve.Engines{STT: []string{cmd.STT}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: "energy", Models: cmd.Models}.Open(ctx, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -63,8 +63,8 @@ var ailments = []struct {
 	state       State
 	found, mend string
 }{
-	{"unknown engine", func(p *patient) { p.engines.TTS = "tenor" }, "engines", Fail, `there is no "tenor"; known are local, espeak, google, aws, openai, tone`, "serve --help"},
-	{"wrong option", func(p *patient) { p.engines.STT = "local:fast" }, "engines", Fail, `"fast" is not key=value`, "serve --help"},
+	{"unknown engine", func(p *patient) { p.engines.TTS = []string{"tenor"} }, "engines", Fail, `there is no "tenor"; known are local, espeak, google, aws, openai, tone`, "serve --help"},
+	{"wrong option", func(p *patient) { p.engines.STT = []string{"local:fast"} }, "engines", Fail, `"fast" is not key=value`, "serve --help"},
 	{"another system", func(p *patient) { p.system = "linux/arm64" }, "computer", Fail, "linux/arm64", "--stt, --llm, --tts and --vad"},
 	{"no models folder", func(p *patient) { p.missing = without(models.Speech) }, "models", Fail, "5 of 5 models (0.2 GB to fetch) are missing in /models", "parley models fetch --llm none --dir /models"},
 	{"no voice", func(p *patient) { p.missing = without(models.Voice) }, "models", Fail, "text to speech: Piper, the voice joe, English: missing in /models", "parley models fetch"},
@@ -93,7 +93,7 @@ var ailments = []struct {
 		p.program = refuses("llama-server", errors.New("exit status 1: version `GLIBC_2.35' not found"))
 	}, "llama-server", Fail, "GLIBC_2.35", "put a llama-server made for this system on the PATH"},
 	{"older processor", func(p *patient) {
-		p.engines.LLM = "local:model=/models/own.gguf"
+		p.engines.LLM = []string{"local:model=/models/own.gguf"}
 		p.program = refuses("llama-server", errors.New("signal: illegal instruction"))
 	}, "llama-server", Warn, "newer processor", "built for this computer"},
 	{"llama-server fails", func(p *patient) { p.program = refuses("llama-server", errBroken) }, "llama-server", Fail, "it is broken", "server=PATH"},
@@ -231,7 +231,7 @@ func TestHealthy(t *testing.T) {
 func TestStubsNeedNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := healthy()
-		p.engines = serve.Engines{STT: "script", LLM: "echo", TTS: "tone", VAD: "energy"}
+		p.engines = serve.Engines{STT: []string{"script"}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: "energy"}
 		p.missing, p.memory = without(^models.Set(0)), func() int64 { return 500e6 }
 		p.program = refuses("", errBroken)
 		r := &report{out: io.Discard}
@@ -251,7 +251,7 @@ func TestStubsNeedNothing(t *testing.T) {
 
 func TestAnEngineElsewhereIsOnlyAskedWhetherItIsThere(t *testing.T) {
 	p, parts := healthy(), quickParts()
-	p.engines.LLM = "openai:model=some"
+	p.engines.LLM = []string{"openai:model=some"}
 	parts.Model = warm{modelFails, nil}
 	p.opens(parts)
 	expect(t, p, "language model", OK, "may cost money", "")

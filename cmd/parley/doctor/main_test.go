@@ -27,7 +27,7 @@ const ms = time.Millisecond
 func healthy() *patient {
 	p := &patient{
 		network: serve.Network{Listen: "127.0.0.1:8321", Media: "auto"},
-		engines: serve.Engines{STT: "local", LLM: "local:model=/models/own.gguf,server=/models/llama-server", TTS: "local", VAD: "neural", Models: "/models"},
+		engines: serve.Engines{STT: []string{"local"}, LLM: []string{"local:model=/models/own.gguf,server=/models/llama-server"}, TTS: []string{"local"}, VAD: "neural", Models: "/models"},
 		world: world{
 			system: "linux/amd64", cores: 2,
 			memory:  func() int64 { return 8e9 },

@@ -52,7 +52,7 @@ type outcome struct {
 func (c *ExactCmd) Run(ctx context.Context, out io.Writer) error {
 	parts := serve.Parts{}
 	if c.Models {
-		p, closeAll, err := serve.Engines{STT: "script", LLM: "echo", TTS: "tone", VAD: c.VAD}.Open(ctx, slog.New(slog.DiscardHandler))
+		p, closeAll, err := serve.Engines{STT: []string{"script"}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: c.VAD}.Open(ctx, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return verdict.Unknown(err)
 		}

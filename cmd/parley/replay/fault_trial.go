@@ -118,7 +118,7 @@ func (c *FaultCmd) spoil(s *rerun.Stage, t trial, h *held) (closeAll func(), err
 	if t.Net == "" {
 		h.Notes = append(h.Notes, "no scores of the voice detector are logged: "+c.VAD+" hears the caller")
 	}
-	parts, closeAll, err := serve.Engines{STT: "script", LLM: "echo", TTS: "tone", VAD: c.VAD}.Open(context.Background(), slog.New(slog.DiscardHandler))
+	parts, closeAll, err := serve.Engines{STT: []string{"script"}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: c.VAD}.Open(context.Background(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return func() {}, err
 	}

@@ -73,16 +73,19 @@ type Limits struct {
 	Vanish      time.Duration `default:"15s" help:"How long a caller may be out of reach before the call is ended. One whose page still reaches this server may take up to a minute to find another way."`
 	NoMedia     time.Duration `default:"30s" help:"How long a caller may send no audio at all."`
 	NotReceived time.Duration `default:"15s" help:"How long a caller may fail to report that our audio arrives."`
+	MaxCost     float64       `default:"0" placeholder:"USD" help:"What the engines of one call may cost, by --prices: then the agent ends its answer and says goodbye. 0: anything."`
 }
 
 // Engines are the parts of a conversation that can be swapped.
 type Engines struct {
-	STT    string `name:"stt" default:"local" help:"Speech to text: ${stt}."`
-	LLM    string `name:"llm" default:"local" help:"Language model: ${llm}."`
-	TTS    string `name:"tts" default:"local" help:"Text to speech: ${tts}. Options are key=value pairs, separated by commas; a comma in a value is written \\,."`
-	VAD    string `name:"vad" default:"neural" help:"Voice activity: ${vad}."`
-	Models string `placeholder:"DIR" type:"path" env:"PARLEY_MODELS" help:"Where the models of the local engines are kept. Default: parley/models in the user's cache folder."`
-	Fetch  bool   `default:"true" negatable:"" help:"Fetch models that are missing before serving."`
+	STT    []string      `name:"stt" default:"local" sep:"none" help:"Speech to text: ${stt}."`
+	LLM    []string      `name:"llm" default:"local" sep:"none" help:"Language model: ${llm}."`
+	TTS    []string      `name:"tts" default:"local" sep:"none" help:"Text to speech: ${tts}. Options are key=value pairs, separated by commas; a comma in a value is written \\,. --stt, --llm and --tts may be repeated: the next one stands in when one fails, stalls or is out of quota."`
+	VAD    string        `name:"vad" default:"neural" help:"Voice activity: ${vad}."`
+	Hedge  time.Duration `default:"0s" help:"Start the next language model or voice as well, or the same again, when one has given nothing in this time, as 400ms; the first to answer is heard. 0: never."`
+	Prices string        `type:"path" placeholder:"FILE" help:"What engines cost, as a JSON table. Default: a table of list prices in this program; see docs/engines.md."`
+	Models string        `placeholder:"DIR" type:"path" env:"PARLEY_MODELS" help:"Where the models of the local engines are kept. Default: parley/models in the user's cache folder."`
+	Fetch  bool          `default:"true" negatable:"" help:"Fetch models that are missing before serving."`
 }
 
 // Persona is who the agent is.
@@ -145,7 +148,7 @@ Flags can be set by environment too (PARLEY_LISTEN for --listen) and in a YAML f
 }
 
 func (c *Cmd) profile(turns turn.Config) agent.Profile {
-	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Turn: turns}
+	return agent.Profile{Prompt: c.Prompt, Greeting: c.Greeting, MaxTokens: c.MaxTokens, Budget: c.MaxCost, Turn: turns}
 }
 
 // turns is how turns are taken unless a caller wishes otherwise.
@@ -218,5 +221,6 @@ func (c *Cmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	k.remember(ctx, e, c.profile(turn.Config{}))
 	return c.serve(ctx, e, k)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/agent"
+	"parley/internal/provider"
 	"parley/media"
 	"parley/web"
 )
@@ -21,6 +22,7 @@ type conversation struct {
 	profile agent.Profile
 	hello   web.Hello
 	deck    *deck
+	account *account
 	log     *slog.Logger
 }
 
@@ -78,6 +80,7 @@ func (c conversation) talk(ctx context.Context, w *wire, box *web.Postbox) error
 		Out:     out,
 		Input:   media.From(w.inputs),
 		Profile: c.profile,
+		Price:   c.engines.prices.of,
 		Trace: func(e agent.Event) {
 			w.tape.note(e)
 			box.Put(web.Message(e))
@@ -86,7 +89,7 @@ func (c conversation) talk(ctx context.Context, w *wire, box *web.Postbox) error
 		Logger: c.log,
 	}
 	w.tape.record(&s)
-	err := s.Run(ctx)
+	err := s.Run(provider.Noting(ctx, c.account.take))
 	if ctx.Err() == nil || errors.Is(err, web.ErrShutdown) || errors.Is(err, web.ErrDeleted) {
 		leave, done := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
 		defer done()

@@ -17,9 +17,11 @@ import (
 	"parley/internal/models"
 	"parley/internal/onnx"
 	"parley/llm"
-	"parley/llm/openai"
+	llmfailover "parley/llm/failover"
 	"parley/stt"
+	sttfailover "parley/stt/failover"
 	"parley/tts"
+	ttsfailover "parley/tts/failover"
 )
 
 // kit is what the engines are opened with, and what must be closed after them.
@@ -57,15 +59,15 @@ func (k *kit) close() {
 
 // engines are the parts of every conversation.
 type engines struct {
-	recognizer stt.Recognizer
-	model      llm.Model
-	voice      tts.Voice
+	recognizer *sttfailover.Chain
+	model      *llmfailover.Chain
+	voice      *ttsfailover.Chain
 	detector   vad.Detector
-	finisher   vad.Finisher // nil: none
-	names      Engines
+	finisher   vad.Finisher      // nil: none
 	record     map[string]string // what a record is told of them
 	capacity   int               // callers that this machine can carry with them
 	slots      chan int          // of a local language model's server, those that are free; nil: it has none
+	prices     *prices
 }
 
 // ears is what --vad opens.
@@ -124,54 +126,111 @@ func Vars() kong.Vars {
 	return kong.Vars{"stt": about(recognizers), "llm": about(languageModels), "tts": about(voices), "vad": about(detectors)}
 }
 
-// chosen is the rows that the flags name, each with its options.
+// pick is a row that a flag names, with its options.
+type pick[T any] struct {
+	engine[T]
+	options *spec
+	label   string // the name, and the model where one is chosen
+}
+
+// picks are the rows of one kind, the preferred first.
+type picks[T any] []pick[T]
+
+func pickAll[T any](table []engine[T], flag string, values []string) (all picks[T], err error) {
+	var errs []error
+	for _, v := range values {
+		e, s, err := find(table, flag, v)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p := pick[T]{engine: e, options: s, label: e.name}
+		if model := s.values["model"]; model != "" {
+			p.label += " " + filepath.Base(model)
+		}
+		for _, other := range all {
+			if other.label == p.label {
+				p.label += " (again)"
+			}
+		}
+		all = append(all, p)
+	}
+	if len(values) == 0 {
+		errs = append(errs, fmt.Errorf("--%s names no engine; known are %s", flag, list(table)))
+	}
+	return all, errors.Join(errs...)
+}
+
+// labels are all of them, in order.
+func (all picks[T]) labels() string {
+	var s []string
+	for _, p := range all {
+		s = append(s, p.label)
+	}
+	return strings.Join(s, ", ")
+}
+
+// needs adds what they ask of this computer.
+func (all picks[T]) needs(n *Needs) {
+	for _, p := range all {
+		set, why := p.engine.needs(p.options)
+		n.Models |= set
+		n.Why += why
+	}
+}
+
+// open opens them and gives each to use.
+func (all picks[T]) open(ctx context.Context, k *kit, use func(label string, v T)) error {
+	for _, p := range all {
+		v, err := opened(ctx, k, p.engine, p.options)
+		if err != nil {
+			return err
+		}
+		use(p.label, v)
+	}
+	return nil
+}
+
+// chosen is the rows that the flags name.
 type chosen struct {
-	stt     engine[stt.Recognizer]
-	llm     engine[llm.Model]
-	tts     engine[tts.Voice]
-	vad     engine[ears]
-	options struct{ stt, llm, tts, vad *spec }
+	stt picks[stt.Recognizer]
+	llm picks[llm.Model]
+	tts picks[tts.Voice]
+	vad picks[ears]
 }
 
 func choose(f Engines) (c chosen, err error) {
 	var errs [4]error
-	c.stt, c.options.stt, errs[0] = find(recognizers, "stt", f.STT)
-	c.llm, c.options.llm, errs[1] = find(languageModels, "llm", f.LLM)
-	c.tts, c.options.tts, errs[2] = find(voices, "tts", f.TTS)
-	c.vad, c.options.vad, errs[3] = find(detectors, "vad", f.VAD)
+	c.stt, errs[0] = pickAll(recognizers, "stt", f.STT)
+	c.llm, errs[1] = pickAll(languageModels, "llm", f.LLM)
+	c.tts, errs[2] = pickAll(voices, "tts", f.TTS)
+	c.vad, errs[3] = pickAll(detectors, "vad", []string{f.VAD})
 	return c, errors.Join(errs[:]...)
 }
 
 // record is what a record is told of the engines: their names, and the model's where one was chosen.
 func (c chosen) record() map[string]string {
-	all := map[string]string{"stt": c.stt.name, "llm": c.llm.name, "tts": c.tts.name, "vad": c.vad.name}
-	for kind, s := range map[string]*spec{"stt": c.options.stt, "llm": c.options.llm, "tts": c.options.tts} {
-		if model := s.values["model"]; model != "" {
-			all[kind] += " " + filepath.Base(model)
-		}
-	}
-	return all
+	return map[string]string{"stt": c.stt.labels(), "llm": c.llm.labels(), "tts": c.tts.labels(), "vad": c.vad[0].name}
 }
 
-// names are the engines without their options.
-func (c chosen) names() Engines {
-	return Engines{STT: c.stt.name, LLM: c.llm.name, TTS: c.tts.name, VAD: c.vad.name}
+// local is the language model's own program and file among the rows; nil: none.
+func (c chosen) local() *spec {
+	for _, p := range c.llm {
+		if p.name == "local" {
+			return p.options
+		}
+	}
+	return nil
 }
 
 // needs is what they ask of this computer.
 func (c chosen) needs() Needs {
-	n := Needs{Names: c.names()}
-	for _, row := range []func() (models.Set, string){
-		func() (models.Set, string) { return c.stt.needs(c.options.stt) },
-		func() (models.Set, string) { return c.llm.needs(c.options.llm) },
-		func() (models.Set, string) { return c.tts.needs(c.options.tts) },
-		func() (models.Set, string) { return c.vad.needs(c.options.vad) },
-	} {
-		set, why := row()
-		n.Models |= set
-		n.Why += why
-	}
-	n.Callers = max(1, int(min(c.stt.percore, c.llm.percore, c.tts.percore, c.vad.percore)*float64(runtime.NumCPU())))
+	n := Needs{Names: Names{STT: c.stt[0].name, LLM: c.llm[0].name, TTS: c.tts[0].name, VAD: c.vad[0].name}}
+	c.stt.needs(&n)
+	c.llm.needs(&n)
+	c.tts.needs(&n)
+	c.vad.needs(&n)
+	n.Callers = max(1, int(min(c.stt[0].percore, c.llm[0].percore, c.tts[0].percore, c.vad[0].percore)*float64(runtime.NumCPU())))
 	return n
 }
 
@@ -188,49 +247,23 @@ func (k *kit) open(ctx context.Context, f Engines) (*engines, error) {
 	if err := k.ensure(ctx, n.Models); err != nil {
 		return nil, err
 	}
-	e := &engines{names: n.Names, record: c.record(), capacity: n.Callers}
+	e := &engines{record: c.record(), capacity: n.Callers}
+	if e.prices, err = readPrices(f.Prices, k.log); err != nil {
+		return nil, err
+	}
 	k.chosen = n.Models
 	if k.slots <= 0 {
 		k.slots = n.Callers
 	}
 	k.slots = min(k.slots, mostSlots)
-	var ear ears
-	if ear, err = opened(ctx, k, c.vad, c.options.vad); err != nil {
+	err = c.vad.open(ctx, k, func(_ string, v ears) { e.detector, e.finisher = v.detector, v.finisher })
+	if err != nil {
 		return nil, err
 	}
-	e.detector, e.finisher = ear.detector, ear.finisher
-	if e.recognizer, err = opened(ctx, k, c.stt, c.options.stt); err != nil {
+	if err := k.chains(ctx, c, e, f.Hedge); err != nil {
 		return nil, err
-	}
-	if e.voice, err = opened(ctx, k, c.tts, c.options.tts); err != nil {
-		return nil, err
-	}
-	if e.model, err = opened(ctx, k, c.llm, c.options.llm); err != nil {
-		return nil, err
-	}
-	if c.llm.name == "local" {
-		e.slots = make(chan int, k.slots)
-		for i := range k.slots {
-			e.slots <- i
-		}
 	}
 	return e, nil
-}
-
-// mostSlots bounds the conversations that a local language model remembers: each takes about 100 MB.
-const mostSlots = 16
-
-// forCall is the language model as one call uses it: of a local server, a slot of its own as long as there is
-// one, so that calls do not throw each other's history out of its cache. done gives it back.
-func (e *engines) forCall() (m llm.Model, done func()) {
-	if local, ok := e.model.(*openai.Model); ok && e.slots != nil {
-		select {
-		case n := <-e.slots:
-			return local.Slot(n), func() { e.slots <- n }
-		default:
-		}
-	}
-	return e.model, func() {}
 }
 
 // opened opens one engine. Options that it does not know are told before it is loaded, where it can be.

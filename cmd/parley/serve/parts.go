@@ -18,9 +18,12 @@ import (
 
 // What follows is for those who look at a computer without serving on it.
 
+// Names are engines without their options.
+type Names struct{ STT, LLM, TTS, VAD string }
+
 // Needs is what engines ask of a computer.
 type Needs struct {
-	Names   Engines    // the engines without their options
+	Names   Names      // the preferred engines
 	Models  models.Set // what must be in the models folder
 	Why     string     // which language model that is, and why; empty when there was no choice
 	Callers int        // how many at once this computer carries with them
@@ -39,7 +42,7 @@ func (f Engines) Needs() (Needs, error) {
 	n := c.needs()
 	k := &kit{models: f.Models, chosen: n.Models}
 	n.Folder = k.dir()
-	if s := c.options.llm; s.name == "local" {
+	if s := c.local(); s != nil {
 		n.Server, n.File = s.text("server", llamaServer(k)), s.text("model", k.path(languageFile(k.chosen)))
 	}
 	return n, nil

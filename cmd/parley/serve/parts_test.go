@@ -17,11 +17,11 @@ func TestNeeds(t *testing.T) {
 		models       models.Set
 		server, file string
 	}{
-		{Engines{STT: "script", LLM: "echo", TTS: "tone", VAD: "energy"}, 0, "", ""},
-		{Engines{STT: "script:lines=a|b", LLM: "openai:model=x", TTS: "espeak", VAD: "neural"}, models.Runtime | models.Turns, "", ""},
-		{Engines{STT: "local", LLM: "local:model=/a.gguf", TTS: "local", VAD: "neural", Models: "/m"},
+		{Engines{STT: []string{"script"}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: "energy"}, 0, "", ""},
+		{Engines{STT: []string{"script:lines=a|b"}, LLM: []string{"openai:model=x"}, TTS: []string{"espeak"}, VAD: "neural"}, models.Runtime | models.Turns, "", ""},
+		{Engines{STT: []string{"local"}, LLM: []string{"local:model=/a.gguf"}, TTS: []string{"local"}, VAD: "neural", Models: "/m"},
 			models.Speech | models.Server, "/m/llm/server/bin/llama-server", "/a.gguf"},
-		{Engines{STT: "script", LLM: "local:model=/a.gguf,server=/b", TTS: "tone", VAD: "energy", Models: "/m"}, 0, "/b", "/a.gguf"},
+		{Engines{STT: []string{"script"}, LLM: []string{"local:model=/a.gguf,server=/b"}, TTS: []string{"tone"}, VAD: "energy", Models: "/m"}, 0, "/b", "/a.gguf"},
 	}
 	for _, c := range cases {
 		n, err := c.engines.Needs()
@@ -36,7 +36,7 @@ func TestNeeds(t *testing.T) {
 
 // Without a file named, the one is taken that fits into memory, and the reason is told.
 func TestNeedsOfTheFetchedLanguageModel(t *testing.T) {
-	n, err := Engines{STT: "script", LLM: "local", TTS: "tone", VAD: "energy", Models: "/m"}.Needs()
+	n, err := Engines{STT: []string{"script"}, LLM: []string{"local"}, TTS: []string{"tone"}, VAD: "energy", Models: "/m"}.Needs()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestNeedsOfTheFetchedLanguageModel(t *testing.T) {
 }
 
 func TestNeedsNamesWhatIsWrong(t *testing.T) {
-	_, err := Engines{STT: "ear", LLM: "brain", TTS: "mouth", VAD: "neural"}.Needs()
+	_, err := Engines{STT: []string{"ear"}, LLM: []string{"brain"}, TTS: []string{"mouth"}, VAD: "neural"}.Needs()
 	for _, want := range []string{`--stt: there is no "ear"`, `--llm: there is no "brain"`, `--tts: there is no "mouth"`, "known are local, espeak, google, aws, openai, tone"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
@@ -57,12 +57,12 @@ func TestNeedsNamesWhatIsWrong(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	p, closeAll, err := Engines{STT: "script", LLM: "echo", TTS: "tone", VAD: "energy"}.Open(t.Context(), log)
+	p, closeAll, err := Engines{STT: []string{"script"}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: "energy"}.Open(t.Context(), log)
 	if err != nil || p.Recognizer == nil || p.Model == nil || p.Voice == nil || p.Detector == nil || p.Finisher != nil {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	closeAll()
-	_, _, err = Engines{STT: "local", LLM: "echo", TTS: "tone", VAD: "energy", Models: t.TempDir()}.Open(t.Context(), log)
+	_, _, err = Engines{STT: []string{"local"}, LLM: []string{"echo"}, TTS: []string{"tone"}, VAD: "energy", Models: t.TempDir()}.Open(t.Context(), log)
 	if err == nil || !strings.Contains(err.Error(), "parley models fetch") {
 		t.Errorf("without models: %v", err)
 	}

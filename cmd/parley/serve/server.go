@@ -64,11 +64,13 @@ func (c *Cmd) serve(ctx context.Context, e *engines, k *kit) error {
 	}
 	server.Converse = func(ctx context.Context, s *web.Session) error {
 		id := s.ID
+		a := &account{price: e.prices.of}
+		s.Used = a
 		return conversation{
 			engines: e, profile: c.profile(s.Turn),
-			hello: web.Hello{Session: id, Build: Build(), STT: e.names.STT, LLM: e.names.LLM, TTS: e.names.TTS, Recorded: d != nil},
-			deck:  d,
-			log:   k.log.With(slog.String("call", short(id))),
+			hello: web.Hello{Session: id, Build: Build(), STT: e.record["stt"], LLM: e.record["llm"], TTS: e.record["tts"], Recorded: d != nil},
+			deck:  d, account: a,
+			log: k.log.With(slog.String("call", short(id))),
 		}.run(ctx, s)
 	}
 	h := &http.Server{Handler: withStats(server.Handler()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, TLSConfig: cert,
