@@ -232,7 +232,7 @@ func (r *answer) said(sent time.Duration, done bool) Said {
 	sent = max(0, sent-r.ahead)
 	s := Said{Generated: r.generated, Sent: r.sent(), Done: done, Interrupted: r.interrupted}
 	s.Heard = s.Sent
-	if !done || r.interrupted || sent < r.audio-media.FrameDuration {
+	if !done || r.interrupted || r.audio == 0 || sent < r.audio-media.FrameDuration {
 		s.Heard = r.upTo(sent)
 	}
 	return s

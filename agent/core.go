@@ -34,10 +34,11 @@ type view struct {
 	voice     time.Duration // when the caller was last heard
 	final     time.Duration // when the last final text came
 	partial   string
-	leaving   int  // the turn after whose answer the conversation ends
-	finishing bool // the end-of-turn model has been asked
-	sorry     bool // no answer came: that is to be said
-	broke     bool // the budget is used up: what is said next is the last
+	leaving   int   // the turn after whose answer the conversation ends
+	finishing bool  // the end-of-turn model has been asked
+	sorry     bool  // no answer came: that is to be said
+	broke     bool  // the budget is used up: what is said next is the last
+	failed    error // an engine failed for good, and that is being said
 }
 
 // act is one thing to be done. Which fields count depends on kind.
@@ -101,7 +102,9 @@ func (c *core) take(now time.Duration, a arrival) {
 		c.afford()
 	case Noticed, Moved:
 		c.trouble(t, a.err)
-	case Failed, Over:
+	case Failed:
+		c.failed(t, a.err)
+	case Over:
 		c.leave = a.err
 	default:
 		c.made(t)
@@ -255,7 +258,8 @@ func (c *core) ended(t *Taken, err error) {
 	if r.discarded {
 		return // a prepared answer that was thrown away leaves no trace but its cost
 	}
-	said := r.said(t.Long, true)
+	said := r.said(t.Long, t.Text == "" || t.Code != "tts") // a voice that failed has not said all that it was given
+	said.Done = true
 	if r.began && !r.interrupted {
 		r.aloud = c.aloud.add(c.now, said.Heard, said.Heard, r.aloud)
 	}
@@ -263,10 +267,7 @@ func (c *core) ended(t *Taken, err error) {
 	c.emit(Event{Kind: Answer, Turn: r.turn, Said: &said})
 	c.step(turn.Input{Kind: turn.Ended, Turn: r.turn})
 	if r.turn == c.view.leaving {
-		c.leave = ErrGoodbye
-		if c.view.broke {
-			c.leave = ErrBudget
-		}
+		c.leave = c.farewell()
 	}
 	if t.Text == "" && !r.interrupted {
 		c.answers.letter = cmp.Or(r.perLetter(), c.answers.letter)
@@ -280,11 +281,41 @@ func (c *core) ended(t *Taken, err error) {
 	}
 }
 
+// farewell is why a conversation ends whose last answer is over.
+func (c *core) farewell() error {
+	switch {
+	case c.view.failed != nil:
+		return c.view.failed
+	case c.view.broke:
+		return ErrBudget
+	}
+	return ErrGoodbye
+}
+
+// failed takes that the audio has ended, or an engine's work for good. Without that engine nobody is understood any more: it is said,
+// and then the conversation ends.
+func (c *core) failed(t *Taken, err error) {
+	if t.Code == "" {
+		c.leave = err
+		return
+	}
+	c.trouble(t, err)
+	if c.view.leaving != 0 {
+		return
+	}
+	c.view.failed = err
+	c.step(turn.Input{Kind: turn.Said, Text: c.profile.Deaf})
+	c.view.leaving = c.answers.turn
+}
+
 // trouble tells that an engine failed.
 func (c *core) trouble(t *Taken, err error) {
 	text := plainly(t.Code, t.Class)
-	if t.Kind == Moved {
+	switch t.Kind {
+	case Moved:
 		text = engineName(t.Code) + " failed. Another one goes on in its place."
+	case Failed:
+		text = engineName(t.Code) + " failed for good. The conversation ends."
 	}
 	c.emit(Event{Kind: Trouble, Code: t.Code, Text: text, Err: err})
 }

@@ -45,6 +45,7 @@ type Profile struct {
 	Goodbye   string  // said at the end
 	Sorry     string  // said when an engine fails
 	Pardon    string  // said when no words could be made of what the caller said
+	Deaf      string  // said at the end when there is no recognizer any more
 	MaxTokens int     // of one answer (160)
 	Budget    float64 // US dollars, by Session.Price: when they are used up the agent says goodbye after its answer; 0: none
 	Turn      turn.Config
@@ -69,6 +70,7 @@ func (p Profile) WithDefaults() Profile {
 	or(&p.Goodbye, "Goodbye!")
 	or(&p.Sorry, "Sorry, something went wrong. Please say that again.")
 	or(&p.Pardon, "Sorry, I didn't catch that.")
+	or(&p.Deaf, "Sorry, I'm having trouble hearing you. Please call again a little later.")
 	if p.MaxTokens == 0 {
 		p.MaxTokens = 160
 	}

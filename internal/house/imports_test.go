@@ -44,6 +44,7 @@ var rules = []rule{
 	{"llm/openai", []string{"llm", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
 	{"llm/prompt", []string{"llm", "internal/provider"}, nil, "arithmetic on text, for models without roles"},
 	{"llm/completions", []string{"llm", "llm/prompt", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
+	{"llm/anthropic", []string{"llm", "internal/provider"}, []string{"github.com/anthropics/anthropic-sdk-go"}, "adapters know their parent, never each other"},
 	{"llm/failover", []string{"llm", "internal/provider", "internal/provider/chain"}, nil, "several models as one: it knows the contract, no model"},
 	{"llm/gptj", []string{"llm", "llm/prompt", "internal/provider"}, nil, "adapters know their parent, never each other"},
 	{"stt/rotate", []string{"stt", "media", "internal/provider"}, nil, "streams that do not last, whoever the vendor is"},
@@ -55,6 +56,7 @@ var rules = []rule{
 	{"stt/aws", []string{"stt", "stt/rotate", "media", "internal/provider"}, []string{"github.com/aws/", "github.com/coder/websocket"}, "adapters know their parent, never each other"},
 	{"tts/aws", []string{"tts", "media", "internal/provider"}, []string{"github.com/aws/"}, "adapters know their parent, never each other"},
 	{"stt/openai", []string{"stt", "media", "internal/provider"}, []string{"github.com/sashabaranov/go-openai", "github.com/openai/openai-go/v3"}, "adapters know their parent, never each other"},
+	{"stt/realtime", []string{"stt", "stt/rotate", "media", "media/resample", "internal/provider"}, []string{"github.com/coder/websocket"}, "adapters know their parent, never each other; the service hears 24 kHz only"},
 	{"tts/openai", []string{"tts", "media", "internal/provider"}, []string{"github.com/sashabaranov/go-openai"}, "adapters know their parent, never each other"},
 	{"internal/provider/google/…", []string{"internal/provider"}, []string{"google.golang.org/"}, "a leaf of Google's adapters: gRPC's dial options and status codes"},
 	{"internal/provider/chain", []string{"internal/provider"}, nil, "what chains share; it knows none of the three contracts"},
@@ -96,6 +98,7 @@ var only = map[string][]string{
 	"github.com/pion/":                  {"media/rtc"},
 	"github.com/hraban/opus":            {"media/codec"},
 	"github.com/yalue/onnxruntime_go":   {"internal/onnx"},
+	"github.com/anthropics/":            {"llm/anthropic"},
 	"github.com/sashabaranov/go-openai": {"llm/openai", "llm/completions", "stt/openai", "tts/openai"},
 }
 

@@ -130,6 +130,13 @@ func TestServes(t *testing.T) {
 		}
 	}
 	child := pid(t, url)
+	ours, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if its, err := syscall.Getpriority(syscall.PRIO_PROCESS, child); err != nil || its != max(ours-niceness, 1) {
+		t.Errorf("its priority is %d, ours %d, %v", its, ours, err)
+	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}

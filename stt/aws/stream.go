@@ -106,7 +106,7 @@ func (s *stream) lost(err error) error {
 	if s.broken != nil {
 		return judged(s.broken)
 	}
-	return judged(fmt.Errorf("%w: %w", provider.ErrTruncated, err))
+	return judged(fmt.Errorf("%w: %v", provider.ErrTruncated, err)) // not as io.EOF, which would be an orderly end
 }
 
 // judged tells what err means for the call.

@@ -101,13 +101,13 @@ func TestFirst(t *testing.T) {
 		left bool
 		took time.Duration // until the Final of the Flush, which comes after 0.8 s
 	}{
-		{"in time", &ear{slow: 2900 * time.Millisecond}, nil, false, 3700 * time.Millisecond},
-		{"late", &ear{slow: 3100 * time.Millisecond}, nil, true, 3800 * time.Millisecond},
-		{"the consumer holds the loop", &ear{slow: 2900 * time.Millisecond}, func(r stt.Result) {
+		{"in time", &ear{slow: 1400 * time.Millisecond}, nil, false, 2200 * time.Millisecond},
+		{"late", &ear{slow: 1600 * time.Millisecond}, nil, true, 2300 * time.Millisecond},
+		{"the consumer holds the loop", &ear{slow: 1400 * time.Millisecond}, func(r stt.Result) {
 			if r.Text == "1" {
 				time.Sleep(2 * time.Second)
 			}
-		}, false, 4900 * time.Millisecond},
+		}, false, 3400 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestWhoHasCaughtUp(t *testing.T) {
 				took = time.Since(began)
 			}
 		})
-		if !slices.Equal(h.notes, []string{"A→B", "B→A"}) || took != 14100*time.Millisecond || len(h.finals) != 2 {
+		if !slices.Equal(h.notes, []string{"A→B", "B→A"}) || took != 12600*time.Millisecond || len(h.finals) != 2 {
 			t.Errorf("the second of %d Finals after %v, %q", len(h.finals), took, h.notes)
 		}
 	})

@@ -43,7 +43,7 @@ type Link struct {
 
 // Options are what concerns all of a chain. The zero value is good.
 type Options struct {
-	Limits provider.Limits // First 3 s unless set; the others are not looked at
+	Limits provider.Limits // First 1.5 s unless set; the others are not looked at
 	Logger *slog.Logger    // nil: discard
 }
 
@@ -54,7 +54,7 @@ type Chain struct {
 	recognizers []stt.Recognizer
 }
 
-var defaults = provider.Limits{First: 3 * time.Second}
+var defaults = provider.Limits{First: 1500 * time.Millisecond}
 
 // New makes a chain of at least one link, the preferred first.
 func New(o Options, links ...Link) (*Chain, error) {

@@ -18,6 +18,9 @@ func audio(raw []byte) []stt.Audio {
 	var b strings.Builder
 	for _, c := range raw {
 		b.WriteByte("aaaa...._|"[c%10])
+		if c%10 == 9 {
+			b.WriteByte('.') // a word right behind a Flush may be taken for the end of the one before: see tail
+		}
 	}
 	return line(b.String() + ".|")
 }

@@ -16,6 +16,7 @@ const (
 	longest    = 30 * time.Second
 	mostFrames = 6000
 	lead       = time.Second // of silence that nobody has flushed are kept, for a voice may begin in it
+	tail       = 5           // frames right behind a Flush whose voice is taken for the end of what was flushed: a detector stays on a little longer
 )
 
 // tape is the audio since the last Final, and what is owed for it. The recognizer under way reads it in one goroutine, the
@@ -29,6 +30,8 @@ type tape struct {
 	length time.Duration
 	voiced int   // frames with a voice
 	asked  []int // numbers of those with a Flush that was not answered
+	spent  int   // number of the last frame whose voice may be the end of what was flushed
+	tails  []int // numbers of those frames: they are not among voiced
 	lost   int   // frames with a voice that were lost
 
 	clock clock
@@ -92,11 +95,18 @@ func (t *tape) put(ctx context.Context, a stt.Audio) bool {
 	}
 	t.ring.push(a)
 	t.length += a.Duration()
-	if a.Voice {
+	n := t.first + t.ring.n - 1
+	switch {
+	case !a.Voice && !a.Flush:
+		t.spent = 0
+	case a.Voice && n <= t.spent:
+		t.tails = append(t.tails, n)
+	case a.Voice:
 		t.voiced++
 	}
 	if a.Flush {
-		t.asked = append(t.asked, t.first+t.ring.n-1)
+		t.asked = append(t.asked, n)
+		t.spent = n + tail
 	}
 	t.rest()
 	t.clock.run(t.owed())
@@ -131,7 +141,10 @@ func (t *tape) rest() {
 func (t *tape) drop() {
 	a := t.ring.at(0)
 	t.length -= a.Duration()
-	if a.Voice {
+	switch {
+	case len(t.tails) > 0 && t.tails[0] == t.first:
+		t.tails = append(t.tails[:0], t.tails[1:]...)
+	case a.Voice:
 		t.voiced--
 	}
 	t.ring.drop()

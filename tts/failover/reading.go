@@ -53,18 +53,25 @@ func (s *speech) read(ctx context.Context, r *reading) iter.Seq2[tts.Audio, erro
 			}
 		}
 		s.mu.Lock()
-		over := r.over
+		over, mute := r.over, false
+		for range s.runes(r.start, r.next) {
+			mute = r.sound() == 0
+			break
+		}
 		s.mu.Unlock()
-		if !over {
+		switch {
+		case !over:
 			yield(tts.Audio{}, fmt.Errorf("the voice ended before its text: %w", provider.ErrTruncated))
+		case mute:
+			yield(tts.Audio{}, fmt.Errorf("the voice gave no sound: %w", provider.ErrTruncated))
 		}
 	}
 }
 
 // placed is a frame with its place in the speech.
 func (s *speech) placed(r *reading, a tts.Audio) (tts.Audio, error) {
-	if len(a.PCM) > 0 && (a.Rate < 8000 || a.Rate > 48000) {
-		return tts.Audio{}, fmt.Errorf("sound of %d Hz, from 8000 to 48000 are taken: %w", a.Rate, provider.ErrUnavailable)
+	if len(a.PCM) > 0 && (a.Rate < 8000 || a.Rate > 48000 || a.Rate%25 != 0) { // others no resampler has filters for
+		return tts.Audio{}, fmt.Errorf("sound of %d Hz, multiples of 25 from 8000 to 48000 are taken: %w", a.Rate, provider.ErrUnavailable)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -49,7 +49,7 @@ type entry struct {
 }
 
 // defaults are the options without which an engine cannot be asked for anything.
-var defaults = map[string]string{"llm openai": "openai:model=gpt-4o-mini"}
+var defaults = map[string]string{"llm openai": "openai:model=gpt-4o-mini", "llm anthropic": "anthropic:model=claude-haiku-4-5"}
 
 // Run prints what it finds. Its error is a verdict when an engine that has what it needs has failed its check.
 func (c *Cmd) Run(ctx context.Context, out io.Writer) error {

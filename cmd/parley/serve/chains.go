@@ -117,7 +117,7 @@ func (k *kit) warm(ctx context.Context, ears []ear, mouths []mouth) {
 func (k *kit) remember(ctx context.Context, e *engines, p agent.Profile) {
 	p = p.WithDefaults()
 	var texts, phrases []string
-	for _, t := range []string{p.Greeting, p.CheckIn, p.Goodbye, p.Sorry, p.Pardon} {
+	for _, t := range []string{p.Greeting, p.CheckIn, p.Goodbye, p.Sorry, p.Pardon, p.Deaf} {
 		if t == "-" {
 			continue
 		}

@@ -32,19 +32,21 @@ func absent(mend string) Found   { return Found{Mend: []string{mend}} }
 
 // finders look for what an engine needs beside models. Engines without a row need nothing.
 var finders = map[string]func(s *spec) Found{
-	"stt google":      googleHas,
-	"stt google-v2":   google2Has,
-	"stt aws":         amazonHas,
-	"stt openai":      openAIHas,
-	"llm local":       llamaHas,
-	"llm openai":      openAIHas,
-	"llm completions": openAIHas,
-	"llm gptj":        serverHas,
-	"tts local":       espeakHas,
-	"tts espeak":      espeakHas,
-	"tts google":      googleHas,
-	"tts aws":         amazonHas,
-	"tts openai":      openAIHas,
+	"stt google":          googleHas,
+	"stt google-v2":       google2Has,
+	"stt aws":             amazonHas,
+	"stt openai":          openAIHas,
+	"stt openai-realtime": openAIHas,
+	"llm local":           llamaHas,
+	"llm openai":          openAIHas,
+	"llm anthropic":       anthropicHas,
+	"llm completions":     openAIHas,
+	"llm gptj":            serverHas,
+	"tts local":           espeakHas,
+	"tts espeak":          espeakHas,
+	"tts google":          googleHas,
+	"tts aws":             amazonHas,
+	"tts openai":          openAIHas,
 }
 
 // Found looks for what the engine needs: models, programs, and credentials where its library looks for them. It
@@ -127,17 +129,21 @@ func serverHas(s *spec) Found {
 	return present("the server of url=; it has no key")
 }
 
-func openAIHas(s *spec) Found {
-	key := strings.TrimSpace(os.Getenv("OPENAI_API_KEY")) != ""
+func openAIHas(s *spec) Found    { return keyHas(s, "OPENAI_API_KEY") }
+func anthropicHas(s *spec) Found { return keyHas(s, "ANTHROPIC_API_KEY") }
+
+// keyHas is of a server, the vendor's or another, and the variable that its key is in.
+func keyHas(s *spec, variable string) Found {
+	key := strings.TrimSpace(os.Getenv(variable)) != ""
 	switch own := s.text("url", "") != ""; {
 	case own && key:
-		return present("the server of url=").and(present("OPENAI_API_KEY is set"))
+		return present("the server of url=").and(present(variable + " is set"))
 	case own:
-		return present("the server of url=, without a key: OPENAI_API_KEY is not set")
+		return present("the server of url=, without a key: " + variable + " is not set")
 	case key:
-		return present("OPENAI_API_KEY is set")
+		return present(variable + " is set")
 	}
-	return absent("set OPENAI_API_KEY, or name another server: " + s.name + ":url=URL")
+	return absent("set " + variable + ", or name another server: " + s.name + ":url=URL")
 }
 
 // googleHas looks where Application Default Credentials are: in the file that the environment names, else in gcloud's.
@@ -195,7 +201,7 @@ func homeFolder() string {
 
 // secrets are the variables whose values nobody may see.
 var secrets = []string{
-	"OPENAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN",
+	"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN",
 	"AWS_CONTAINER_AUTHORIZATION_TOKEN",
 }
 

@@ -16,7 +16,7 @@ func stripped(t *testing.T) (home string) {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		for _, vendor := range []string{"AWS_", "GOOGLE_", "OPENAI_"} {
+		for _, vendor := range []string{"ANTHROPIC_", "AWS_", "GOOGLE_", "OPENAI_"} {
 			if strings.HasPrefix(name, vendor) {
 				t.Setenv(name, "")
 			}
@@ -54,6 +54,9 @@ func TestFoundInTheEnvironment(t *testing.T) {
 		{"stt", "openai", map[string]string{"OPENAI_API_KEY": hidden}, true, "OPENAI_API_KEY is set"},
 		{"llm", "openai:url=http://127.0.0.1:1,model=x", nil, true, "without a key: OPENAI_API_KEY is not set"},
 		{"tts", "openai:url=http://127.0.0.1:1", map[string]string{"OPENAI_API_KEY": hidden}, true, "the server of url=, OPENAI_API_KEY is set"},
+		{"llm", "anthropic", map[string]string{"OPENAI_API_KEY": hidden}, false, "set ANTHROPIC_API_KEY, or name another server: anthropic:url=URL"},
+		{"llm", "anthropic:model=x", map[string]string{"ANTHROPIC_API_KEY": hidden}, true, "ANTHROPIC_API_KEY is set"},
+		{"llm", "anthropic:url=http://127.0.0.1:1,model=x", nil, true, "without a key: ANTHROPIC_API_KEY is not set"},
 		{"llm", "gptj", nil, false, "gptj:url=URL"},
 		{"llm", "gptj:url=http://127.0.0.1:1", nil, true, "the server of url="},
 		{"stt", "google", nil, false, "set GOOGLE_APPLICATION_CREDENTIALS to a service account's file"},
@@ -193,10 +196,12 @@ func TestRedact(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", hidden)
 	t.Setenv("AWS_SESSION_TOKEN", "a")
 	t.Setenv("OPENAI_API_KEY", "")
+	t.Setenv("ANTHROPIC_API_KEY", "sk-ant-"+hidden)
 	t.Setenv("AWS_ACCESS_KEY_ID", "a/b+c=0123456789")
 	for text, want := range map[string]string{
 		"a secret: " + hidden + ".":              "a secret: [secret].",
 		"cut: " + hidden[:9] + "…":               "cut: [secret]…",
+		"another: sk-ant-" + hidden[:9] + "…":    "another: [secret]…",
 		"short: hidden… abc":                     "short: hidden… abc",
 		"?q=a%2Fb%2Bc%3D0123456789&a/b+c=01234…": "?q=[secret]&[secret]…",
 	} {

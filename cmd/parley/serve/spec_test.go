@@ -28,7 +28,7 @@ func TestBadSpecs(t *testing.T) {
 		"script:colour=green": "has no option colour: it knows answers, first, gap",
 		"script:first=soon":   "first=soon is not a duration",
 		"echo:loud=yes":       "has no option loud: it has no options",
-		"gpt":                 `there is no "gpt"; known are local, openai, completions, gptj, echo, script`,
+		"gpt":                 `there is no "gpt"; known are local, openai, anthropic, completions, gptj, echo, script`,
 		"openai:url=http://x": "model=NAME is needed",
 	} {
 		_, err := openOne(t, value)

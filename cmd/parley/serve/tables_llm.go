@@ -9,6 +9,7 @@ import (
 	fetch "parley/cmd/parley/models"
 	"parley/internal/models"
 	"parley/llm"
+	"parley/llm/anthropic"
 	"parley/llm/completions"
 	"parley/llm/gptj"
 	llmlocal "parley/llm/local"
@@ -19,6 +20,7 @@ import (
 var languageModels = []engine[llm.Model]{
 	{"local", "llama.cpp on this computer; model=FILE.gguf", localNeeds, heavy, openLlama},
 	{"openai", "any compatible server; url=, model=, key from OPENAI_API_KEY", nothing, light, openOpenAI},
+	{"anthropic", "Anthropic's models; model=, key from ANTHROPIC_API_KEY", nothing, light, openAnthropic},
 	{"completions", "any server of legacy completions; url=, model=, key from OPENAI_API_KEY", nothing, light, openCompletions},
 	{"gptj", "a GPT-J server; url=", nothing, light, openGPTJ},
 	{"echo", "a stub that repeats what it hears", nothing, light, func(context.Context, *kit, *spec) (llm.Model, error) { return llmscript.Echo(), nil }},
@@ -110,6 +112,19 @@ func openOpenAI(_ context.Context, _ *kit, s *spec) (llm.Model, error) {
 		return nil, fmt.Errorf("model=NAME is needed, as in --llm openai:model=gpt-4o-mini")
 	}
 	return openai.New(o)
+}
+
+func openAnthropic(_ context.Context, k *kit, s *spec) (llm.Model, error) {
+	o := anthropic.Options{BaseURL: s.text("url", ""), Model: s.text("model", ""), Temperature: temperature(s)}
+	if o.Model == "" {
+		return nil, fmt.Errorf("model=NAME is needed, as in --llm anthropic:model=claude-haiku-4-5")
+	}
+	m, err := anthropic.New(o)
+	if err != nil {
+		return nil, err
+	}
+	k.onClose(quiet(m.Close))
+	return m, nil
 }
 
 func openCompletions(_ context.Context, k *kit, s *spec) (llm.Model, error) {

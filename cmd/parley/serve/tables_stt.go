@@ -9,6 +9,7 @@ import (
 	sttgoogle "parley/stt/google"
 	sttlocal "parley/stt/local"
 	sttopenai "parley/stt/openai"
+	sttrealtime "parley/stt/realtime"
 	sttscript "parley/stt/script"
 )
 
@@ -20,6 +21,7 @@ var recognizers = []engine[stt.Recognizer]{
 	{"google-v2", "Google Cloud's version 2, Chirp; location=, language=, model=", nothing, light, openGoogleEar2},
 	{"aws", "Amazon Transcribe; region=, language=", nothing, light, openAmazonEar},
 	{"openai", "any compatible server; url=, model=, key from OPENAI_API_KEY", nothing, light, openOpenAIEar},
+	{"openai-realtime", "OpenAI's Realtime transcription; language=, model=, key from OPENAI_API_KEY", nothing, light, openRealtimeEar},
 	{"script", "a stub that hears lines=A|B|…", nothing, light, func(_ context.Context, _ *kit, s *spec) (stt.Recognizer, error) {
 		return sttscript.New(sttscript.Options{Lines: s.lines("lines")}), nil
 	}},
@@ -88,5 +90,22 @@ func openOpenAIEar(_ context.Context, k *kit, s *spec) (stt.Recognizer, error) {
 		return nil, err
 	}
 	k.onClose(quiet(r.Close))
+	return r, nil
+}
+
+func openRealtimeEar(_ context.Context, k *kit, s *spec) (stt.Recognizer, error) {
+	r, err := sttrealtime.New(sttrealtime.Options{
+		BaseURL:  s.text("url", ""),
+		Model:    s.text("model", ""),
+		Language: s.text("language", ""),
+		Prompt:   s.text("prompt", ""),
+		Delay:    s.text("delay", ""),
+		Noise:    s.text("noise", ""),
+		Rotate:   s.duration("rotate", 0),
+		Logger:   k.log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return r, nil
 }

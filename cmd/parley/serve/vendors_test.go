@@ -19,7 +19,7 @@ import (
 // away takes from the environment what the engines of vendors would find there, and gives them an account that is none.
 func away(t *testing.T) {
 	for _, name := range []string{
-		"OPENAI_API_KEY", "GOOGLE_CLOUD_PROJECT", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_POLLY",
+		"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_CLOUD_PROJECT", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_POLLY",
 	} {
 		t.Setenv(name, "")
 	}
@@ -50,10 +50,12 @@ func TestVendorsTakeTheirOptions(t *testing.T) {
 		{"stt", "aws:region=eu-west-1,language=en-GB,stability=low,sign=true,rotate=1h,endpoint=http://127.0.0.1:1"},
 		{"stt", "openai:url=http://127.0.0.1:1/v1,model=small.en,language=en,prompt=Parley,stream=true"},
 		{"stt", "openai:url=http://127.0.0.1:1/v1,model=whisper-1,words=true"},
+		{"stt", "openai-realtime:url=http://127.0.0.1:1/v1,model=gpt-realtime-whisper,language=en,delay=low,noise=near_field,rotate=40m"},
 		{"tts", "google:voice=de-DE-Chirp3-HD-Kore,language=de-DE,rate=16000,speed=1.1,endpoint=http://127.0.0.1:1"},
 		{"tts", "aws:region=eu-west-1,voice=Amy,model=neural,language=en-GB,rate=8000,words=true,endpoint=http://127.0.0.1:1"},
 		{"tts", "aws:region=eu-west-1,stream=true"},
 		{"tts", "openai:url=http://127.0.0.1:1/v1,model=kokoro,voice=af_sky,instructions=calm,speed=1.5,rate=22050,events=true"},
+		{"llm", "anthropic:url=http://127.0.0.1:1,model=claude-haiku-4-5,temperature=1"},
 		{"llm", "completions:url=http://127.0.0.1:1/v1,model=base,user=Guest,agent=Host,context=2048,temperature=0"},
 		{"llm", "gptj:url=http://127.0.0.1:1,user=Guest,agent=Host,temperature=0.5"},
 		{"llm", "gptj"},
@@ -80,6 +82,7 @@ func TestVendorsNameWhatIsWrong(t *testing.T) {
 		{"stt", "openai", "OPENAI_API_KEY is not set"},
 		{"stt", "openai:url=http://127.0.0.1:1/v1,stream=true,words=true", "a stream gives no times of words"},
 		{"stt", "openai:url=http://127.0.0.1:1/v1,key=x", "--stt openai has no option key"},
+		{"stt", "openai-realtime", "OPENAI_API_KEY is not set"},
 		{"tts", "google:endpoint=http://127.0.0.1:1,speed=fast", "--tts google: speed=fast is not a number"},
 		{"tts", "google:endpoint=http://127.0.0.1:1,speed=3", "a speed of 3"},
 		{"tts", "google:endpoint=http://127.0.0.1:1,rate=-1", "rate=-1 is not a whole number"},
@@ -87,6 +90,11 @@ func TestVendorsNameWhatIsWrong(t *testing.T) {
 		{"tts", "aws:region=eu-west-1,model=neural,stream=true", `generative only, not "neural"`},
 		{"tts", "openai:url=localhost:8000", "base URL must be like"},
 		{"tts", "openai:url=http://127.0.0.1:1/v1,rate=some", "--tts openai: rate=some is not a whole number"},
+		{"llm", "anthropic:url=http://127.0.0.1:1", "model=NAME is needed, as in --llm anthropic:model="},
+		{"llm", "anthropic:model=x", "ANTHROPIC_API_KEY is not set"},
+		{"llm", "anthropic:url=localhost:8000,model=x", "base URL must be like"},
+		{"llm", "anthropic:url=http://127.0.0.1:1,model=x,temperature=2", "a temperature of 2, and it is 0 to 1"},
+		{"llm", "anthropic:url=http://127.0.0.1:1,model=x,key=x", "--llm anthropic has no option key: it knows url, model, temperature"},
 		{"llm", "completions", "OPENAI_API_KEY is not set"},
 		{"llm", "completions:url=http://127.0.0.1:1/v1,context=big", "--llm completions: context=big is not a whole number"},
 		{"llm", "completions:url=http://127.0.0.1:1/v1,user=A,agent=A", "the speakers need two names"},
@@ -108,6 +116,7 @@ func TestVendorsPassTheirOptionsOn(t *testing.T) {
 		want        []string
 	}{
 		{"llm", "completions:model=base,user=Guest,agent=Host,temperature=0.25,url=", []string{"/completions", `"model":"base"`, `Guest: Hello?\nHost:`, `"temperature":0.25`}},
+		{"llm", "anthropic:model=claude-haiku-4-5,temperature=0.25,url=", []string{"/v1/messages", `"model":"claude-haiku-4-5"`, `"text":"Hello?"`, `"temperature":0.25`, `"max_tokens":300`}},
 		{"llm", "gptj:user=Guest,agent=Host,temperature=0.25,url=", []string{"/generate", "Guest: Hello?\nHost:", "temperature=0.25"}},
 		{"tts", "openai:model=kokoro,voice=sky,instructions=calm,speed=1.5,url=", []string{"/audio/speech", `"model":"kokoro"`, `"voice":"sky"`, `"instructions":"calm"`, `"speed":1.5`}},
 		{"tts", "aws:region=eu-west-1,voice=Amy,model=standard,language=en-GB,rate=8000,endpoint=",
