@@ -3,12 +3,12 @@ package aws
 import (
 	"context"
 	"iter"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"parley/internal/provider/streamtest"
 	"parley/media"
 	"parley/stt"
 )
@@ -96,37 +96,9 @@ func BenchmarkChunk(b *testing.B) {
 // BenchmarkHundred is the memory of a hundred open streams, server and all.
 func BenchmarkHundred(b *testing.B) {
 	r := recognizer(b, &service{script: echo}, Options{})
-	for b.Loop() {
-		ctx, cancel := context.WithCancel(b.Context())
-		before := memory()
-		open, done := make(chan struct{}), make(chan struct{})
-		for range 100 {
-			go func() {
-				defer func() { done <- struct{}{} }()
-				first := true
-				for range r.Recognize(ctx, held(speech(0, say(1, 1)), nil)) {
-					if first {
-						first = false
-						open <- struct{}{}
-					}
-				}
-			}()
+	streamtest.Hundred(b, func(ctx context.Context, begun func()) {
+		for range r.Recognize(ctx, held(speech(0, say(1, 1)), nil)) {
+			begun()
 		}
-		for range 100 {
-			<-open
-		}
-		b.ReportMetric(float64(memory()-before)/100/1024, "KiB/stream")
-		cancel()
-		for range 100 {
-			<-done
-		}
-	}
-}
-
-// memory is what is in use.
-func memory() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	})
 }

@@ -4,11 +4,12 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"parley/internal/provider/streamtest"
 )
 
 // BenchmarkOverhead is the time from a phrase to its first audio, from a server that answers at once. It has
@@ -80,37 +81,9 @@ func BenchmarkFrame(b *testing.B) {
 // BenchmarkHundred is the memory of a hundred open streams, server and all.
 func BenchmarkHundred(b *testing.B) {
 	v := voice(b, &service{}, Options{Stream: true})
-	for b.Loop() {
-		ctx, cancel := context.WithCancel(b.Context())
-		before := memory()
-		speaking, done := make(chan struct{}), make(chan struct{})
-		for range 100 {
-			go func() {
-				defer func() { done <- struct{}{} }()
-				first := true
-				for range v.Speak(ctx, held("A")) {
-					if first {
-						first = false
-						speaking <- struct{}{}
-					}
-				}
-			}()
+	streamtest.Hundred(b, func(ctx context.Context, begun func()) {
+		for range v.Speak(ctx, held("A")) {
+			begun()
 		}
-		for range 100 {
-			<-speaking
-		}
-		b.ReportMetric(float64(memory()-before)/100/1024, "KiB/stream")
-		cancel()
-		for range 100 {
-			<-done
-		}
-	}
-}
-
-// memory is what is in use.
-func memory() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	})
 }

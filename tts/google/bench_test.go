@@ -1,10 +1,12 @@
 package google
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
 
+	"parley/internal/provider/streamtest"
 	"parley/media"
 )
 
@@ -33,6 +35,30 @@ func BenchmarkPhrase(b *testing.B) {
 			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
 			b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
 			b.ReportMetric(float64(frames)/float64(b.N), "frames/op")
+		})
+	}
+}
+
+// BenchmarkHundred is what a hundred phrases hold while they are spoken, server and all.
+func BenchmarkHundred(b *testing.B) {
+	for name, voice := range map[string]string{"streaming": "", "unary": plainVoice} {
+		b.Run(name, func(b *testing.B) {
+			f := &fake{plans: func(int) plan { return plan{hang: voice == "", size: 4800, first: 4800} }}
+			v := f.client(b, Options{Voice: voice})
+			streamtest.Hundred(b, func(ctx context.Context, begun func()) {
+				for _, err := range v.Speak(ctx, media.Of("Good morning, Sir.")) {
+					if err != nil {
+						if ctx.Err() == nil {
+							b.Error(err)
+						}
+						return
+					}
+					begun()
+					if voice != "" {
+						<-ctx.Done()
+					}
+				}
+			})
 		})
 	}
 }

@@ -350,22 +350,42 @@ func TestWire(t *testing.T) {
 	})
 	t.Run("sounds", func(t *testing.T) {
 		t.Parallel()
-		run := sounds{row: rowHum, all: make([]stood, 2)}
-		if _, err := phones(t.Context(), wired(t, stubHum, v), 2, len(run.all), run.call); err != nil {
-			t.Fatal(err)
-		}
-		if w := falseOf(rowHum, run.all); w.Happened.N != 2 || w.Happened.K < 1 || w.Paused.K < 1 {
-			t.Errorf("%+v", w)
-		}
+		thrice(t, func() error {
+			run := sounds{row: rowHum, all: make([]stood, 2)}
+			if _, err := phones(t.Context(), wired(t, stubHum, v), 2, len(run.all), run.call); err != nil {
+				return err
+			}
+			if w := falseOf(rowHum, run.all); w.Happened.N != 2 || w.Happened.K < 1 || w.Paused.K < 1 || w.Stopped.K > 0 {
+				return fmt.Errorf("%+v", w)
+			}
+			return nil
+		})
 	})
 	t.Run("echo", func(t *testing.T) {
 		t.Parallel()
-		run := echoes{all: make([]stood, 1), ear: &neural{detector: vad.Energy{}}}
-		if _, err := run.run(t.Context(), wired(t, stubDeaf, v), 1); err != nil {
-			t.Fatal(err)
-		}
-		if w := falseOf(rowEcho, run.all); w.Happened.K != 1 || run.control.N != 1 {
-			t.Errorf("%+v, control %+v", w, run.control)
-		}
+		thrice(t, func() error {
+			run := echoes{all: make([]stood, 1), ear: &neural{detector: vad.Energy{}}}
+			if _, err := run.run(t.Context(), wired(t, stubDeaf, v), 1); err != nil {
+				return err
+			}
+			if w := falseOf(rowEcho, run.all); w.Happened.K != 1 || run.control.N != 1 || w.Stopped.K > 0 {
+				return fmt.Errorf("%+v, control %+v", w, run.control)
+			}
+			return nil
+		})
 	})
+}
+
+// thrice fails if something goes wrong three times: once a computer that is busy may be the reason, whose silence looks like the agent's.
+func thrice(t *testing.T, try func() error) {
+	t.Helper()
+	var errs []error
+	for range 3 {
+		err := try()
+		if err == nil {
+			return
+		}
+		errs = append(errs, err)
+	}
+	t.Error(errors.Join(errs...))
 }

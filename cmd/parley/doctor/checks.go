@@ -209,7 +209,7 @@ var weights = []struct {
 }
 
 // base is what the program holds without them.
-const base = 50e6
+const base = 70e6
 
 func memory(_ context.Context, p *patient) Finding {
 	need := int64(base)
