@@ -45,13 +45,19 @@ check: setup-check
 	$(GO) test -short ./...
 
 # What a contributor needs. The small language model is enough for the tests.
+# Two halves of ./...: waiting are the packages whose tests wait more than they work, and measure nothing that others could disturb.
+waiting = ./agent/... ./deploy/... ./docs/... ./internal/... ./llm/... ./stt/... ./tts/...
+measuring = ./cmd/... ./media/... ./web/...
+
 test: setup-test build lint
 	cd web/page && npm test --silent
 	bin/parley models fetch --llm small
 	@echo '— with the race detector'
 	$(GO) test -race -short ./...
-	@echo '— with models, speech and a browser, a package at a time: some of them measure'
-	$(GO) test -p 1 -timeout 20m ./... | tee bin/test.log
+	@echo '— with models and speech'
+	$(GO) test -p 3 -timeout 20m $(waiting) | tee bin/test.log
+	@echo '— with a browser and whole calls, a package at a time: they measure'
+	$(GO) test -p 1 -timeout 20m $(measuring) | tee -a bin/test.log
 	@echo '— 500 callers who come and go'
 	bin/parley bench churn --calls 500
 	@echo '— the ten slowest packages'
