@@ -92,12 +92,21 @@ func Probe(ctx context.Context, m llm.Model) error {
 	return provider.ErrTruncated
 }
 
-// Warm warms the first model, if it can be.
+// Warm warms the first model that works, if it can be. The error, if all fail, is that of each.
 func (c *Chain) Warm(ctx context.Context, req llm.Request) error {
-	if w, ok := c.models[0].(llm.Warmer); ok {
-		return w.Warm(ctx, req)
+	call := c.links.Call()
+	for i := call.Next(); i >= 0; i = call.Next() {
+		w, ok := c.models[i].(llm.Warmer)
+		if !ok {
+			return nil
+		}
+		err := w.Warm(ctx, req)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		call.Failed(ctx, i, err)
 	}
-	return nil
+	return call.Err()
 }
 
 // Generate answers with the first model that works. The error, if all fail, is that of each.

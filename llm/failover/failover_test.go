@@ -307,6 +307,37 @@ func TestHedge(t *testing.T) {
 }
 
 // The hedge of one model alone is a second request to it.
+func TestWarm(t *testing.T) {
+	cold, warm := &warmer{model: says(), err: errDown}, &warmer{model: says()}
+	for name, tt := range map[string]struct {
+		models []llm.Model
+		fails  bool
+	}{
+		"it can": {[]llm.Model{warm}, false}, "it cannot be": {[]llm.Model{says()}, false}, "it fails": {[]llm.Model{cold}, true},
+		"the next one can": {[]llm.Model{cold, warm}, false}, "the next one cannot be": {[]llm.Model{cold, says()}, false}, "all fail": {[]llm.Model{cold, cold}, true},
+	} {
+		warm.times = 0
+		err := chained(t, Options{}, tt.models...).Warm(t.Context(), llm.Request{})
+		if (err != nil) != tt.fails || tt.fails && !errors.Is(err, provider.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if want := slices.Contains(tt.models, llm.Model(warm)); (warm.times == 1) != want {
+			t.Errorf("%s: warmed %d times", name, warm.times)
+		}
+	}
+}
+
+type warmer struct {
+	*model
+	err   error
+	times int
+}
+
+func (w *warmer) Warm(context.Context, llm.Request) error {
+	w.times++
+	return w.err
+}
+
 func TestHedgeOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
