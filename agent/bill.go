@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"parley/agent/turn"
 	"parley/internal/provider"
 )
 
@@ -101,6 +100,5 @@ func (c *core) afford() {
 	if c.profile.Budget <= 0 || c.bill.USD < c.profile.Budget || c.view.leaving != 0 || c.answers.state() != "listening" {
 		return
 	}
-	c.view.broke = true
-	c.step(turn.Input{Kind: turn.Said, Text: c.profile.Goodbye})
+	c.part(ErrBudget, c.profile.Goodbye)
 }

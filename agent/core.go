@@ -37,8 +37,7 @@ type view struct {
 	leaving   int   // the turn after whose answer the conversation ends
 	finishing bool  // the end-of-turn model has been asked
 	sorry     bool  // no answer came: that is to be said
-	broke     bool  // the budget is used up: what is said next is the last
-	failed    error // an engine failed for good, and that is being said
+	why       error // of leaving; nil: goodbye was said
 }
 
 // act is one thing to be done. Which fields count depends on kind.
@@ -219,9 +218,6 @@ func (c *core) own(d turn.Decision) {
 		if d.Reason == turn.Unheard {
 			d.Text = c.profile.Pardon
 		}
-		if c.view.broke {
-			c.view.leaving = d.Turn
-		}
 		c.say(d.Turn, d.Text)
 	case turn.CheckIn:
 		c.say(d.Turn, c.profile.CheckIn)
@@ -267,7 +263,7 @@ func (c *core) ended(t *Taken, err error) {
 	c.emit(Event{Kind: Answer, Turn: r.turn, Said: &said})
 	c.step(turn.Input{Kind: turn.Ended, Turn: r.turn})
 	if r.turn == c.view.leaving {
-		c.leave = c.farewell()
+		c.leave = cmp.Or(c.view.why, ErrGoodbye)
 	}
 	if t.Text == "" && !r.interrupted {
 		c.answers.letter = cmp.Or(r.perLetter(), c.answers.letter)
@@ -281,15 +277,11 @@ func (c *core) ended(t *Taken, err error) {
 	}
 }
 
-// farewell is why a conversation ends whose last answer is over.
-func (c *core) farewell() error {
-	switch {
-	case c.view.failed != nil:
-		return c.view.failed
-	case c.view.broke:
-		return ErrBudget
-	}
-	return ErrGoodbye
+// part says a last text, then the conversation ends for a reason.
+func (c *core) part(why error, text string) {
+	c.view.why = why
+	c.step(turn.Input{Kind: turn.Said, Text: text})
+	c.view.leaving = c.answers.turn
 }
 
 // failed takes that the audio has ended, or an engine's work for good. Without that engine nobody is understood any more: it is said,
@@ -300,12 +292,9 @@ func (c *core) failed(t *Taken, err error) {
 		return
 	}
 	c.trouble(t, err)
-	if c.view.leaving != 0 {
-		return
+	if c.view.leaving == 0 {
+		c.part(err, c.profile.Deaf)
 	}
-	c.view.failed = err
-	c.step(turn.Input{Kind: turn.Said, Text: c.profile.Deaf})
-	c.view.leaving = c.answers.turn
 }
 
 // trouble tells that an engine failed.
