@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -115,6 +116,19 @@ func TestBudget(t *testing.T) {
 	end := kinds(*log, End)
 	if len(end) != 1 || !errors.Is(end[0].Err, ErrBudget) || len(kinds(*log, Ask)) != 3 {
 		t.Errorf("ended %+v", end)
+	}
+	n := 0
+	for i, again := range Repeat(Profile{Greeting: "-", Budget: 0.015}, *log) {
+		for k, e := range again {
+			got, err := json.Marshal(e)
+			if want, err2 := json.Marshal((*log)[i+k]); err != nil || err2 != nil || string(got) != string(want) {
+				t.Errorf("event %d repeated is %s, was %s", i+k, got, want)
+			}
+			n++
+		}
+	}
+	if n != len(*log) {
+		t.Errorf("%d of %d events are repeated", n, len(*log))
 	}
 }
 

@@ -54,7 +54,7 @@ func (e *Event) arrival() (arrival, bool) {
 			a.step.Text = e.Echo.Text
 		}
 		return a, true
-	case e.Kind != Took || e.Took == nil || e.Took.Kind == Came && e.Took.Input == nil:
+	case e.Kind != Took || e.Took == nil || e.Took.Kind == Came && e.Took.Input == nil || e.Took.Kind == Spent && e.Took.Used == nil:
 		return arrival{}, false
 	}
 	t := *e.Took

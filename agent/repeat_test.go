@@ -14,6 +14,8 @@ func FuzzRepeat(f *testing.F) {
 		{"kind":"took","took":{"kind":"wrote","reply":1,"text":"Hi."}},{"kind":"took","took":{"kind":"ended","reply":1,"text":"lost"}}]`))
 	f.Add([]byte(`[{"kind":"took","took":{"kind":"came"}},{"kind":"took"},{"kind":"step"},{"kind":"took","took":{"kind":"over"}}]`))
 	f.Add([]byte(`[{"kind":"took","took":{"kind":"came","input":{"kind":"hangup"}}},{"kind":"took","cause":4,"took":{"kind":"cut","reply":-1}}]`))
+	f.Add([]byte(`[{"kind":"took","took":{"kind":"spent"}},{"kind":"took","took":{"kind":"spent","reply":1,"used":{"stage":"llm","usd":1e308}}},
+		{"kind":"took","took":{"kind":"spent","used":{"usd":1e308}}},{"kind":"took","took":{"kind":"failed","code":"stt"}},{"kind":"took","took":{"kind":"over"}}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var log []agent.Event
 		if json.Unmarshal(b, &log) != nil {
